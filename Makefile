@@ -1,0 +1,39 @@
+# CI runs these and nothing else. `make setup` makes .venv with everything a developer needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test check format bench docs clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mirscope needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/mirscope scan examples/mirnas.fa examples/utr3_reporters.fa -o results/demo --plot 3 --format tsv --format bed --format gff3 --format fasta
+	@$(BIN)/python examples/check.py examples/truth.tsv results/demo/sites.tsv
+	@echo "results are in results/demo: sites.tsv genes.tsv sites.bed sites.gff3 sites.fasta plots/"
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup
+	$(BIN)/python bench/run.py
+
+docs: setup
+	$(BIN)/python recipes/tables.py
+
+clean:
+	rm -rf .venv results bench/latest

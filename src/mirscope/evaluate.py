@@ -1,0 +1,404 @@
+"""How good is a model on labelled pairs, beside what its parts of the question alone would give, and by chance?"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mirscope import floors, io, metrics, negatives, plot, predict, tables
+from mirscope.errors import InputError, TableError, UsageError
+from mirscope.models import Model
+
+KINDS = ("random", "shuffled", "real")
+"""Windows of `background`: even random nucleotides; real windows with dinucleotides shuffled; the real windows."""
+ALL = "all"
+"""`mirna_id` of the rows of `background` that pool the miRNAs."""
+
+_SHOWN = {
+    "auroc": "AUROC",
+    "average_precision": "AP",
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "f1": "F1",
+    "mcc": "MCC",
+    "brier_loss": "Brier",
+    "calibration_error": "ECE",
+}
+_WIDTH = 11  # characters of a column in print
+_SHOWN_MIRNAS = 10
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's measures on a set of labelled pairs, with the floors beside it.
+
+    `table` has a row for the model, then one for each of `floors.FLOORS`: predictor, fitted_on, n (pairs scored; 0
+    where the floor cannot be had), threshold, and each metric as METRIC, METRIC_low, METRIC_high. `curves` has columns
+    predictor, curve, x, y, n, as `metrics.curves`; of the reliability curves only the model's. `background` is what the
+    function of that name returned, where it was asked.
+    """
+
+    name: str
+    n: int
+    n_positive: int
+    n_in_train: int
+    threshold: float
+    n_resamples: int
+    random_state: int
+    table: pd.DataFrame
+    curves: pd.DataFrame = field(repr=False)
+    background: pd.DataFrame | None = field(default=None, repr=False)
+
+    def to_json(self) -> str:
+        """Strict JSON of all but the curves; what is undefined is null."""
+        predictors = []
+        for row in _records(self.table):
+            measures = {
+                name: {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
+                for name in metrics.METRICS
+            }
+            head = {key: row[key] for key in ("predictor", "fitted_on", "n", "threshold")}
+            predictors.append(head | {"metrics": measures})
+        document = {
+            "model": self.name,
+            "n": self.n,
+            "n_positive": self.n_positive,
+            "n_in_train": self.n_in_train,
+            "threshold": self.threshold,
+            "n_resamples": self.n_resamples,
+            "random_state": self.random_state,
+            "predictors": predictors,
+            "remarks": remarks(self),
+            "background": None if self.background is None else _records(self.background),
+        }
+        return json.dumps(_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _strict(value: Any) -> Any:
+    """The value with numbers of Python, None for those that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def evaluate(
+    model: Model | None,
+    pairs: pd.DataFrame,
+    *,
+    scores: ArrayLike | None = None,
+    train: pd.DataFrame | None = None,
+    name: str | None = None,
+    threshold: float = 0.5,
+    n_resamples: int = 1000,
+    max_rows: int | None = None,
+    random_state: int = 0,
+    threads: int = 1,
+) -> Evaluation:
+    """Measure a model on labelled pairs, and every floor beside it.
+
+    Args:
+        model: scores the pairs; may be `None` where `scores` are given.
+        pairs: columns of `tables.PAIRS` with labels.
+        scores: probabilities of the pairs, in their order, instead of the model's: those of another program, say.
+        train: labelled pairs that the floors learn from; `None`: cross-validation inside `pairs`.
+        name: of the model in tables and pictures; default its own.
+        threshold: pairs at or above it are called, for the model; floors have their own (`floors.threshold`).
+        n_resamples: of the bootstrap; each predictor meets the same ones.
+        max_rows: pairs to compute duplex energies for; default all.
+        random_state: of all that is drawn.
+        threads: processes for the duplex energies.
+
+    Raises:
+        TableError: a column is missing, labels included, or holds what it should not.
+        InputError: no pairs.
+        UsageError: neither model nor scores, or a threshold outside 0-1.
+    """
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"threshold is {threshold}; expected a number from 0 to 1")
+    pairs, train = _labelled(pairs), None if train is None else _labelled(train)
+    if scores is None:
+        if model is None:
+            raise UsageError("nothing to evaluate; expected a model or scores")
+        scores = predict.score(model, pairs)
+    scores = np.asarray(scores, dtype=float)
+    if scores.shape != (len(pairs),) or not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError(f"scores are no {len(pairs)} numbers from 0 to 1, one for each pair")
+    name = name or str(getattr(model, "name", "model"))
+    chance = {"n_resamples": n_resamples, "random_state": random_state}
+
+    rows = [_row(name, "", pairs["label"], scores, threshold=threshold, probabilities=True, **chance)]
+    curves = [metrics.curves(pairs["label"], scores).assign(predictor=name)]
+    table = floors.all_floors(pairs, train, threads=threads, max_rows=max_rows, random_state=random_state)
+    for key, floor in floors.FLOORS.items():
+        known = table[key].notna()
+        labels, values = pairs["label"][known], table[key][known].to_numpy()
+        if not len(values):
+            rows.append({"predictor": floor.title, "fitted_on": _lacks(key, pairs, train), "n": 0})
+            continue
+        at = floors.threshold(key, pairs, table[key].to_numpy(), train, threads=threads, random_state=random_state)
+        learned = floor.learn is not None
+        rows.append(
+            _row(floor.title, _fitted_on(key, train), labels, values, threshold=at, probabilities=learned, **chance)
+        )
+        lines = metrics.curves(labels, values).assign(predictor=floor.title)
+        curves.append(lines[lines["curve"] != "reliability"])
+    return Evaluation(
+        name=name,
+        n=len(pairs),
+        n_positive=int(pairs["label"].sum()),
+        n_in_train=0 if train is None else _n_in(pairs, train),
+        threshold=threshold,
+        n_resamples=n_resamples,
+        random_state=random_state,
+        table=pd.DataFrame(rows),
+        curves=pd.concat([part for part in curves if len(part)], ignore_index=True),
+    )
+
+
+def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
+    tables.check(pairs, tables.PAIRS)
+    if "label" not in pairs:
+        raise TableError(f"no column label; found {', '.join(map(str, pairs.columns))}")
+    if not len(pairs):
+        raise InputError("no pairs; expected at least one labelled pair")
+    return pairs.assign(label=pd.to_numeric(pairs["label"]).astype(int)).reset_index(drop=True)
+
+
+def _row(
+    predictor: str, fitted_on: str, labels: pd.Series, scores: ArrayLike, *, threshold: float, **settings: Any
+) -> dict[str, Any]:
+    measured = metrics.summarise(labels, scores, threshold=threshold, **settings)
+    row: dict[str, Any] = {"predictor": predictor, "fitted_on": fitted_on, "n": len(labels), "threshold": threshold}
+    for metric, value, low, high in measured.itertuples(index=False):
+        row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+    return row
+
+
+def _fitted_on(key: str, train: pd.DataFrame | None) -> str:
+    where = f"{len(train):,} training pairs" if train is not None else "cross-validation"
+    if floors.FLOORS[key].learn:
+        return where
+    if key == "seed_class":
+        return "nothing"
+    return "threshold only" + ("" if train is not None else ", on these pairs")
+
+
+def _lacks(key: str, pairs: pd.DataFrame, train: pd.DataFrame | None) -> str:
+    if key == "gene_identity" and not all(floors.has(t, "gene_id") for t in (pairs, train) if t is not None):
+        return "not available: no gene ids"
+    return "not available: too few of one class to learn from"
+
+
+def _n_in(pairs: pd.DataFrame, train: pd.DataFrame) -> int:
+    both = ["mirna_seq", "target_seq"]
+    return int(pd.MultiIndex.from_frame(pairs[both]).isin(pd.MultiIndex.from_frame(train[both])).sum())
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """What a reader of the table should not overlook, a sentence each."""
+    found = []
+    if evaluation.n_in_train:
+        found.append(f"{evaluation.n_in_train:,} of {evaluation.n:,} pairs are also in the training table.")
+    if evaluation.n_positive in (0, evaluation.n):
+        found.append(
+            "All labels are of one class: nothing can be ranked, and a model that calls all (or none) is perfect."
+        )
+        return found
+    rows = evaluation.table.set_index("predictor")
+    model = float(rows["auroc"].iloc[0])
+    for floor in floors.FLOORS.values():
+        value = float(rows["auroc"][floor.title])
+        moral = f"this set does not show that the model reads {floor.unseen}"
+        if value >= model:
+            moral = moral if floor.unseen else "on this set the model adds nothing to it"
+            found.append(f"{floor.title} alone reaches AUROC {_short(value)}, the model {_short(model)}: {moral}.")
+        elif 1 - value >= model and floor.unseen:
+            turned = f"{floor.title} alone, turned round, reaches AUROC {_short(1 - value)}, the model {_short(model)}"
+            found.append(f"{turned}: {moral}.")
+    return found
+
+
+def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
+    """Print the measures, the floors under the model, and the remarks; on a narrow terminal as several tables."""
+    console = console or Console()
+    share = f"{evaluation.n_positive:,} of {evaluation.n:,} pairs are positives"
+    learned = evaluation.table.iloc[1:].loc[evaluation.table["n"] > 0, "fitted_on"]
+    console.print(f"{evaluation.name}: {share}; called at {evaluation.threshold:g} and above", highlight=False)
+    console.print(
+        f"floors learned from: {next(iter(learned), 'nothing')}; under each figure its 95 % interval "
+        f"({evaluation.n_resamples:,} bootstrap resamples)",
+        style="dim",
+        highlight=False,
+    )
+    names = list(_SHOWN)
+    room = max(1, (console.width - evaluation.table["predictor"].str.len().max() - 1) // _WIDTH)
+    size = math.ceil(len(names) / math.ceil(len(names) / room))
+    for start in range(0, len(names), size):
+        console.print(_rich(evaluation, names[start : start + size]))
+    for row in _records(evaluation.table):
+        if row["n"] == 0:
+            console.print(f"{row['predictor']}: {row['fitted_on']}", style="dim", highlight=False)
+    for line in remarks(evaluation):
+        console.print(f"! {line}", style="bold", highlight=False)
+    if evaluation.background is not None:
+        print_background(evaluation.background, console)
+
+
+def _rich(evaluation: Evaluation, names: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for name in names:
+        table.add_column(_SHOWN[name], justify="right", no_wrap=True)
+    for index, row in enumerate(_records(evaluation.table)):
+        title = Text(row["predictor"], style="bold" if index == 0 else "")
+        cells = [Text("-", style="dim")] * len(names) if row["n"] == 0 else [_cell(row, name) for name in names]
+        table.add_row(title, *cells, end_section=index == 0)
+        if index == 0:
+            table.add_row()
+    return table
+
+
+def _cell(row: dict[str, Any], name: str) -> Text:
+    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+    if math.isnan(value):
+        return Text("-", style="dim")
+    cell = Text(_short(value))
+    if not math.isnan(low):
+        cell.append(f"\n{_short(low)}–{_short(high)}", style="dim")
+    return cell
+
+
+def _short(value: float) -> str:
+    """Three decimals without a leading zero."""
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
+
+
+def background(
+    model: Model,
+    transcripts: Sequence[io.Record],
+    mirnas: Sequence[io.Record],
+    *,
+    threshold: float = 0.5,
+    n_windows: int = 1000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """How often the model calls a window that nothing is known to bind.
+
+    The same windows are scored with every miRNA. Real windows hold real sites too: they bound the rate, they are no
+    negatives.
+
+    Args:
+        model: of a miRNA and a target window.
+        transcripts: 3'UTRs to draw windows from.
+        mirnas: miRNAs to score them with.
+        threshold: windows at or above it are called.
+        n_windows: of each kind.
+        random_state: of the windows.
+
+    Returns:
+        Columns mirna_id, kind (of `KINDS`), n_windows, calls, rate, calls_per_kb: called windows for each 1,000 nt of a
+        transcript scanned at the model's stride. First the rows `all`, of all miRNAs together, then each miRNA's.
+
+    Raises:
+        InputError: no miRNA, or no transcript as long as the model's window.
+        UsageError: fewer than 1 window, or a model that takes no miRNA and target.
+    """
+    if n_windows < 1:
+        raise UsageError(f"{n_windows} windows; expected 1 or more")
+    if model.inputs != ("mirna", "target"):
+        raise UsageError(f"background is of models of a miRNA and a target; this one reads {', '.join(model.inputs)}")
+    if not mirnas:
+        raise InputError("no miRNAs to score windows with")
+    rng = np.random.default_rng(random_state)
+    length = model.lengths[1]
+    real = negatives.random_windows([record.sequence for record in transcripts], length, n_windows, random_state=rng)
+    windows = {
+        "random": [negatives.random_sequence(length, random_state=rng) for _ in range(n_windows)],
+        "shuffled": negatives.shuffled_windows(real, random_state=rng),
+        "real": real,
+    }
+    targets = [window for kind in KINDS for window in windows[kind]]
+    rows = []
+    for mirna in mirnas:
+        scores = predict.score(model, pd.DataFrame({"mirna_seq": mirna.sequence, "target_seq": targets}))
+        calls = (scores.reshape(len(KINDS), n_windows) >= threshold).sum(axis=1)
+        rows += [(mirna.id, kind, n_windows, int(n)) for kind, n in zip(KINDS, calls, strict=True)]
+    each = pd.DataFrame(rows, columns=["mirna_id", "kind", "n_windows", "calls"])
+    pooled = each.groupby("kind", sort=False)[["n_windows", "calls"]].sum().reset_index()
+    pooled.insert(0, "mirna_id", ALL)
+    table = pd.concat([pooled, each], ignore_index=True)
+    table["rate"] = table["calls"] / table["n_windows"]
+    table["calls_per_kb"] = table["rate"] * 1000 / model.stride
+    return table
+
+
+def print_background(table: pd.DataFrame, console: Console | None = None) -> None:
+    """Print the calls of `background`: all miRNAs together, then those with the most calls on real windows."""
+    console = console or Console()
+    wide = table.pivot(index="mirna_id", columns="kind", values=["rate", "calls_per_kb"])
+    each = table[(table["kind"] == "real") & (table["mirna_id"] != ALL)]
+    order = each.sort_values("calls", ascending=False, kind="stable")["mirna_id"]
+    shown = Table(
+        box=None, padding=(0, 1, 0, 0), header_style="bold", title="calls on background windows", title_justify="left"
+    )
+    shown.add_column("miRNA", no_wrap=True)
+    for what in ("rate", "per kb"):
+        for kind in KINDS:
+            shown.add_column(f"{kind}\n{what}", justify="right", no_wrap=True)
+    for mirna in [ALL, *order[:_SHOWN_MIRNAS]]:
+        rates = [_short(wide.loc[mirna, ("rate", kind)]) for kind in KINDS]
+        shown.add_row(mirna, *rates, *(f"{wide.loc[mirna, ('calls_per_kb', kind)]:.1f}" for kind in KINDS))
+    console.print(shown)
+    if len(order) > _SHOWN_MIRNAS:
+        console.print(f"and {len(order) - _SHOWN_MIRNAS:,} miRNAs with no more calls", style="dim", highlight=False)
+
+
+def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None = None) -> list[Path]:
+    """Write the evaluation as JSON and, where asked, the pictures `roc`, `precision_recall`, `reliability`.
+
+    Args:
+        evaluation: what `evaluate` returned.
+        path: of the JSON file.
+        plots: folder of the pictures, PNG and SVG; made where it is not there.
+
+    Returns:
+        The files written.
+    """
+    written = [Path(path)]
+    with io.atomic(path) as partial:
+        Path(partial).write_text(evaluation.to_json(), encoding="utf-8")
+    if plots is None:
+        return written
+    Path(plots).mkdir(parents=True, exist_ok=True)
+    for picture, draw, metric in (
+        ("roc", plot.roc, "auroc"),
+        ("precision_recall", plot.precision_recall, "average_precision"),
+        ("reliability", plot.reliability, "calibration_error"),
+    ):
+        values = evaluation.table.set_index("predictor")[metric]
+        labels = {name: f"{name}  {_short(value)}" for name, value in values.items() if not math.isnan(value)}
+        lines = evaluation.curves.assign(predictor=evaluation.curves["predictor"].replace(labels))
+        ax = draw(lines, title=_SHOWN[metric])
+        for kind in ("png", "svg"):
+            written.append(Path(plots) / f"{picture}.{kind}")
+            plot.save(ax, written[-1])
+    return written

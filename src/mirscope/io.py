@@ -1,0 +1,886 @@
+"""Files in and out: FASTA, FASTQ, pair tables, site tables, BED, GFF3, miTAR's FASTA, Keras weights.
+
+Sequences become capitals A C G U N here and nowhere else. Files are plain or gzip, told by their content; `-` is stdin
+or stdout. What is wrong with a file is one `InputError` naming file, line and value. Outputs appear under their final
+name only when complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import json
+import logging
+import os
+import re
+import secrets
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import dnaio
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mirscope import tables as checks
+from mirscope.errors import InputError, SequenceError, TableError, UsageError, WeightsError
+from mirscope.tables import PAIRS, SITES, Column
+
+log = logging.getLogger("mirscope")
+
+# ---------------------------------------------------------------------------------------------------------- sequences
+
+_PLAIN = b"ACGUTNacgutn"
+_AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"
+_NORMAL = bytes.maketrans(_PLAIN + _AMBIGUOUS, b"ACGUUNACGUUN" + b"N" * len(_AMBIGUOUS))
+_FOREIGN = re.compile(f"[^{(_PLAIN + _AMBIGUOUS).decode()}]")
+_NUCLEOTIDES = re.compile(f"[{_PLAIN.decode()}]+")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sequence with its name.
+
+    `id` is the header up to the first white space; `sequence` is RNA, 5'->3', in capitals A C G U N.
+    """
+
+    id: str
+    sequence: str
+
+
+def normalise(
+    sequence: str, *, path: str | Path | None = None, line: int | None = None, record: str | None = None
+) -> tuple[str, int]:
+    """The sequence in capitals A C G U N, and how many IUPAC ambiguity codes (R Y S W K M B D H V) became N.
+
+    Args:
+        sequence: RNA or DNA, any case.
+        path: named in the error, like `line` and `record`.
+        line: 1-based line of the sequence.
+        record: id of the record.
+
+    Raises:
+        SequenceError: any other character, gaps and stops included.
+    """
+    letters = sequence.encode("ascii", "replace")  # what is not ASCII becomes ?, which is foreign too
+    rest = letters.translate(None, _PLAIN)
+    if rest.translate(None, _AMBIGUOUS):
+        found = cast(re.Match[str], _FOREIGN.search(sequence))
+        raise SequenceError(found[0], found.start() + 1, path=path, line=line, record=record)
+    return letters.translate(_NORMAL).decode("ascii"), len(rest)
+
+
+def iter_fasta(path: str | Path, *, unique: bool = True) -> Iterator[Record]:
+    """The records of a FASTA or FASTQ file, one at a time and in its order.
+
+    Blank lines and, in FASTA, lines that start with `#` do not count. IUPAC codes become N; how many is one warning at
+    the end of the file.
+
+    Args:
+        path: plain or gzip, told by its content like the format; `-` is stdin.
+        unique: refuse an id that comes twice, which takes memory for all ids; turn it off for sequencing reads.
+
+    Raises:
+        InputError: the file cannot be read, is empty or of another type; an id or sequence is empty; an id comes twice.
+        SequenceError: a sequence holds a letter that is no nucleotide.
+    """
+    name = _name(path)
+    seen: set[str] = set()
+    n_records = n_codes = 0
+    with _input(path) as (stream, head):
+        fastq = _is_fastq(head, name)
+
+        def error(problem: str, identity: str | None = None) -> InputError:
+            return InputError(problem, path=name, line=_line(path, fastq, n_records), record=identity)
+
+        try:
+            for header, letters in _headers(stream, fastq):
+                words = header.split(maxsplit=1)
+                if not words or header[0].isspace():
+                    raise error("no id in the header; expected one right after > or @")
+                identity = words[0]
+                if not identity.isprintable():
+                    raise error(f"control character in the id {_show(identity)}; expected text")
+                if identity in seen:
+                    raise error("this id came before; expected unique ids", identity)
+                if not letters:
+                    raise error("empty sequence; expected nucleotides", identity)
+                if unique:
+                    seen.add(identity)
+                try:
+                    sequence, n = normalise(letters, path=name, record=identity)
+                except SequenceError as foreign:
+                    foreign.line = _line(path, fastq, n_records, foreign.position)
+                    raise
+                n_codes += n
+                n_records += 1
+                yield Record(identity, sequence)
+        except dnaio.FileFormatError as broken:
+            at = None if broken.line is None else broken.line + 1
+            raise InputError(_one_line(broken.message), path=name, line=at) from None
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8 text; expected FASTA or FASTQ", path=name, line=_undecodable(path)) from None
+    if not n_records:
+        raise InputError("no records; expected FASTA or FASTQ", path=name)
+    _report(n_codes, name)
+
+
+def read_fasta(path: str | Path, *, unique: bool = True) -> list[Record]:
+    """All records of a FASTA or FASTQ file; see `iter_fasta`."""
+    return list(iter_fasta(path, unique=unique))
+
+
+def write_fasta(records: Iterable[Record], path: str | Path) -> None:
+    """Write records as FASTA, one line a sequence; `-` is stdout, `.gz` compresses."""
+    with _output(path) as file:
+        for record in records:
+            file.write(f">{record.id}\n{record.sequence}\n".encode())
+
+
+def _is_fastq(head: bytes, name: str) -> bool:
+    start = head.lstrip()
+    if not head:
+        raise InputError("the file is empty; expected FASTA or FASTQ", path=name)
+    if kind := _other_type(head):
+        raise InputError(f"the file is {kind}; expected FASTA or FASTQ", path=name)
+    if start and start[:1] not in b">#@":
+        first = start.splitlines()[0].decode("utf-8", "replace")
+        line = head[: len(head) - len(start)].count(b"\n") + 1
+        raise InputError(f"starts with {_show(first)}; expected FASTA (>) or FASTQ (@)", path=name, line=line)
+    return start[:1] == b"@"
+
+
+def _headers(stream: BinaryIO, fastq: bool) -> Iterator[tuple[str, str]]:
+    if fastq:
+        for read in dnaio.FastqReader(stream):
+            yield read.name, read.sequence
+    else:  # with its own record class dnaio refuses headers that are not ASCII
+        pairs: Any = dnaio.FastaReader(stream, sequence_class=lambda header, sequence, _: (header, sequence))
+        yield from pairs
+
+
+def _line(path: str | Path, fastq: bool, index: int, position: int | None = None) -> int | None:
+    """1-based line of the header, or of the 1-based position in the sequence, of record `index`."""
+    if fastq:
+        return 4 * index + (1 if position is None else 2)
+    n_headers = n_before = 0
+    for number, line in _lines(path):
+        text = line.decode("utf-8", "replace").strip()
+        if text.startswith(">"):
+            n_headers += 1
+            if n_headers > index and position is None:
+                return number
+        elif n_headers > index and position is not None and text and text[0] != "#":
+            n_before += len(text)
+            if n_before >= position:
+                return number
+    return None
+
+
+def _undecodable(path: str | Path) -> int | None:
+    for number, line in _lines(path):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return number
+    return None
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a file, read again to tell where an error is; none where that is not possible."""
+    if str(path) == "-" or not Path(path).is_file():
+        return
+    with contextlib.suppress(InputError), _input(path) as (stream, _):
+        number = 0
+        for chunk in stream:
+            for line in chunk.splitlines():
+                number += 1
+                yield number, line
+
+
+def _report(n_codes: int, name: str) -> None:
+    if n_codes:
+        log.warning("%s: %d IUPAC codes became N", name, n_codes)
+
+
+# -------------------------------------------------------------------------------------------------------------- pairs
+
+_DMISO = {  # columns of DMISO's output, the first four also of its input
+    "miRNA ID": "mirna_id",
+    "Target ID": "gene_id",
+    "miRNA Sequence": "mirna_seq",
+    "Target Sequence": "target_seq",
+}
+_TARGETNET = ["mirna_id", "mirna_seq", "mrna_id", "mrna_seq"]
+_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+
+
+def read_pairs(path: str | Path) -> pd.DataFrame:
+    """The pairs of a table: the columns of `tables.PAIRS`, then all others as given.
+
+    A table has one header line with at least `mirna_seq` and `target_seq`; tab separated, comma separated or Parquet,
+    plain or gzip, told by its content. Ids that are not there are empty; `label` and `split` are there only if given.
+    IUPAC codes become N, with one warning. Two other layouts are recognised:
+
+    - DMISO's input (github.com/amlantalukder/DMISO, README and dmiso.py): tab separated, no header, exactly miRNA id,
+      target id, miRNA sequence, target sequence. DMISO itself cuts targets of more than 90 nt into windows of 60; here
+      they stay whole. DMISO's output, which has a header, is read as well.
+    - TargetNet's (github.com/seonwoo-min/TargetNet, README "Data Format" and src/data.py): tab separated, a header
+      whose words do not matter (its own: mirna_id mirna_seq mrna_id mrna_seq label split), then by position miRNA id,
+      miRNA sequence, mRNA id, mRNA sequence and, if given, label and split; its split `val` is our `valid`.
+
+    Args:
+        path: the file; `-` is stdin.
+
+    Raises:
+        InputError: the file cannot be read, or is none of these.
+        TableError: no rows, a column is missing, rows of unequal length, a label other than 0 or 1, an empty sequence.
+        SequenceError: a letter that is no nucleotide.
+    """
+    name = _name(path)
+    raw = _read_raw(path, PAIRS, layouts=True)
+    if raw.table.empty:
+        raise TableError("no rows; expected at least one pair", path=name, line=raw.header)
+    columns: dict[str, Any] = {}
+    n_codes = 0
+    for column in PAIRS:
+        if column.name.endswith("_seq"):
+            columns[column.name], n = _sequences(raw, column.name)
+            n_codes += n
+        elif column.kind == "label" and column.name in raw.table:
+            columns[column.name] = _labels(raw, column.name)
+        elif column.name in raw.table:
+            columns[column.name] = raw.text(column.name)
+        elif column.name.endswith("_id"):
+            columns[column.name] = pd.Series("", index=raw.table.index, dtype="str")
+    extra = [column for column in raw.table.columns if column not in columns]
+    table = pd.concat([pd.DataFrame(columns), raw.table[extra]], axis=1)
+    checks.check(table, PAIRS, path=name)
+    _report(n_codes, name)
+    return table
+
+
+@dataclass
+class _Raw:
+    """A table as it stands in a file: `table` has text columns, or those of Parquet; `first` is the line of row 0."""
+
+    table: pd.DataFrame
+    name: str
+    first: int | None = None
+
+    @property
+    def header(self) -> int | None:
+        return None if self.first is None else 1
+
+    def place(self, row: int) -> dict[str, Any]:
+        if self.first is None:
+            return {"path": self.name, "record": f"row {row + 1}"}
+        return {"path": self.name, "line": self.first + row}
+
+    def text(self, column: str) -> pd.Series:
+        values = self.table[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.astype(values.dtype.categories.dtype)
+        if not (isinstance(values.dtype, pd.StringDtype) or pd.api.types.is_integer_dtype(values)):
+            raise TableError(f"column {column} is of type {values.dtype}; expected text", path=self.name)
+        values = values.astype("str").fillna("")
+        if self.first is None and (bad := values.str.contains(r"[\t\r\n]").to_numpy()).any():
+            row = int(bad.argmax())
+            problem = f"{_show(values.iloc[row])} in column {column}; expected neither tabs nor line ends"
+            raise TableError(problem, **self.place(row))
+        return values
+
+    def numbers(self, column: str) -> pd.Series:
+        values = self.table[column]
+        if not (isinstance(values.dtype, pd.StringDtype) or pd.api.types.is_numeric_dtype(values)):
+            raise TableError(f"column {column} is of type {values.dtype}; expected numbers", path=self.name)
+        return pd.to_numeric(values, errors="coerce")
+
+
+def _sequences(raw: _Raw, column: str) -> tuple[pd.Series, int]:
+    """A column as normalised RNA and the number of codes that became N: one translation of all rows at once."""
+    values = raw.text(column).tolist()
+    joined = "".join(values)
+    try:
+        if not all(values):
+            raise TableError(f"empty {column}; expected nucleotides", **raw.place(values.index("")))
+        joined, n_codes = normalise(joined)
+    except SequenceError:
+        for row, value in enumerate(values):
+            place = raw.place(row)
+            place["record"] = ", ".join(filter(None, (place.get("record"), column)))
+            normalise(value, **place)
+        raise
+    ends = np.cumsum([len(value) for value in values]).tolist()
+    starts = [0, *ends[:-1]]
+    normal = [joined[start:end] for start, end in zip(starts, ends, strict=True)]
+    return pd.Series(normal, index=raw.table.index, dtype="str"), n_codes
+
+
+def _labels(raw: _Raw, column: str) -> pd.Series:
+    values = raw.table[column]
+    labels = values.map(_LABELS) if isinstance(values.dtype, pd.StringDtype) else raw.numbers(column)
+    bad = ~labels.isin([0, 1]).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        raise TableError(f"{_show(values.iloc[row])} in column {column}; expected 0 or 1", **raw.place(row))
+    return labels.astype("int8")
+
+
+def _read_raw(path: str | Path, columns: tuple[Column, ...], *, layouts: bool = False) -> _Raw:
+    """The table of a file, with the columns it must have; `layouts`: in any of those of `read_pairs`."""
+    name = _name(path)
+    with _input(path) as (stream, head):
+        if not head:
+            raise InputError("the file is empty; expected a table", path=name)
+        if head.startswith(b"PAR1"):
+            table = _parquet(stream.read(), name)
+            _require(columns, list(table.columns), name, None)
+            return _Raw(table, name)
+        if kind := _other_type(head):
+            raise InputError(f"the file is {kind}; expected a table (TSV, CSV or Parquet)", path=name)
+        data = stream.read()
+    tabs, rows = _rows(data, name)
+    header, body = rows[0], rows[1:]
+    first = 2
+    if layouts and tabs:
+        header, body, first = _layout(header, body, name)
+    _require(columns, header, name, 1)
+    for row, fields in enumerate(body):
+        if len(fields) != len(header):
+            found = f"{len(fields)} fields" if any(fields) else "blank line"
+            raise TableError(f"{found}; expected {len(header)} fields as in line 1", path=name, line=first + row)
+    texts = zip(*body, strict=True) if body else [()] * len(header)
+    series = {column: pd.Series(text, dtype="str") for column, text in zip(header, texts, strict=True)}
+    return _Raw(pd.DataFrame(series), name, first)
+
+
+def _require(columns: tuple[Column, ...], header: list[str], name: str, line: int | None) -> None:
+    missing = [column.name for column in columns if column.required and column.name not in header]
+    if missing:
+        found = _show(", ".join(header[:100]), 120)
+        raise TableError(f"no column {', '.join(missing)}; found {found}", path=name, line=line)
+    if len(set(header)) < len(header):
+        twice = next(column for column in header if header.count(column) > 1)
+        raise TableError(f"column {_show(twice)} comes twice; expected unique names", path=name, line=line)
+
+
+def _rows(data: bytes, name: str) -> tuple[bool, list[list[str]]]:
+    """Whether tabs separate the fields, and the fields of each line; blank lines at the end do not count."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("not UTF-8 text; expected a table", path=name, line=line) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError("a NUL byte; expected a table in text", path=name, line=line)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
+    if "\t" in lines[0] or "," not in lines[0]:
+        return True, [line.split("\t") for line in lines]
+    reader = csv.reader(lines, strict=True)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            rows.append(row)
+            if reader.line_num != len(rows):
+                raise TableError("a line end within quotes; expected one line a row", path=name, line=len(rows))
+    except csv.Error as error:
+        raise TableError(f"not CSV: {_one_line(str(error))}", path=name, line=len(rows) + 1) from None
+    return False, rows
+
+
+def _layout(header: list[str], body: list[list[str]], name: str) -> tuple[list[str], list[list[str]], int]:
+    """Column names, rows and line of the first row of a TSV in any of the layouts of `read_pairs`."""
+
+    def has_sequences(row: list[str], *columns: int) -> bool:
+        return len(row) >= 4 and all(_NUCLEOTIDES.fullmatch(row[column]) for column in columns)
+
+    if {"mirna_seq", "target_seq"} <= set(header):
+        return header, body, 2
+    four = len(header) == 4 and has_sequences(header, 2, 3)
+    if four and not all(has_sequences(row, 1) for row in [header, *body]):  # CAT and GCA are genes, too
+        log.info("%s: read in DMISO's layout", name)
+        return list(_DMISO.values()), [header, *body], 1
+    if header[:4] == list(_DMISO):
+        return [_DMISO.get(column, column) for column in header], body, 2
+    shaped = len(header) >= 4 and body and has_sequences(body[0], 1, 3) and not has_sequences(header, 1, 3)
+    if header[:4] == _TARGETNET or shaped:
+        log.info("%s: read in TargetNet's layout", name)
+        ours = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label", "split"][: len(header)]
+        body = [[*row[:5], "valid", *row[6:]] if row[5:6] == ["val"] else row for row in body]
+        return [*ours, *header[6:]], body, 2
+    return header, body, 2
+
+
+def _parquet(data: bytes, name: str) -> pd.DataFrame:
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        table.validate(full=True)
+        return table.to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError, ValueError, TypeError, NotImplementedError, MemoryError) as error:
+        raise InputError(f"damaged Parquet file: {_one_line(str(error))}", path=name) from None
+
+
+# -------------------------------------------------------------------------------------------------------------- sites
+
+
+def read_sites(path: str | Path) -> pd.DataFrame:
+    """A table of sites as `write_tsv` or `write_parquet` left it: columns of `tables.SITES`, then others as given.
+
+    Raises:
+        InputError: the file cannot be read or is no table.
+        TableError: a column is missing or a value is not of its kind; a table without rows is a table without sites.
+    """
+    raw = _read_raw(path, SITES)
+    table = raw.table
+    for column in SITES:
+        if column.name in table and column.kind == "text":
+            table[column.name] = raw.text(column.name)
+        elif column.name in table:
+            raw.numbers(column.name)
+    try:
+        checks.check(table, SITES, path=raw.name)
+    except TableError as error:
+        if raw.first is None and error.line is not None:  # Parquet has rows, not lines
+            error.record, error.line = f"row {error.line - 1}", None
+        raise
+    for column in SITES:
+        if column.kind == "text" or column.name not in table:
+            continue
+        numbers = raw.numbers(column.name)
+        if column.kind == "integer" and (bad := (numbers.abs() >= 2**53).to_numpy()).any():
+            row = int(bad.argmax())
+            value = _show(table[column.name].iloc[row])
+            raise TableError(f"{value} in column {column.name}; expected a smaller integer", **raw.place(row))
+        table[column.name] = numbers.astype("int64" if column.kind == "integer" else "float64")
+    known = [column.name for column in SITES if column.name in table]
+    return table[known + [column for column in table.columns if column not in known]]
+
+
+def write_tsv(tables: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, columns: Sequence[str]) -> None:
+    """Write the named columns of one table, or of several after each other, under one header line.
+
+    Numbers that are not whole have 6 significant digits.
+
+    Args:
+        tables: a table or chunks of it; chunks may be empty, and there may be none.
+        path: `-` is stdout; `.gz` compresses.
+        columns: names and order; every table has them all.
+
+    Raises:
+        TableError: a value holds a tab or a line end.
+        InputError: the file cannot be written.
+    """
+    with _output(path) as file, _text(file) as text:
+        text.write("\t".join(columns) + "\n")
+        for table in _chunks(tables):
+            try:
+                table.to_csv(
+                    text,
+                    sep="\t",
+                    columns=list(columns),
+                    header=False,
+                    index=False,
+                    lineterminator="\n",
+                    float_format="%.6g",
+                    quoting=csv.QUOTE_NONE,
+                )
+            except csv.Error:
+                raise TableError("a value holds a tab or a line end; expected neither in a TSV", path=path) from None
+
+
+_ARROW = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "label": pa.int8(),
+    "number": pa.float64(),
+    "score": pa.float64(),
+}
+_ROWS = 65_536
+
+
+def write_parquet(tables: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, columns: tuple[Column, ...]) -> None:
+    """Write the given columns of one table, or of several after each other, as Parquet; see `write_tsv`."""
+    schema = pa.schema([(column.name, _ARROW[column.kind]) for column in columns])
+    with _output(path, compress=False) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        waiting: list[pa.Table] = []
+        n_waiting = 0
+        for table in _chunks(tables):
+            waiting.append(pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata())
+            n_waiting += len(table)
+            if n_waiting >= _ROWS:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting, n_waiting = [], 0
+        if n_waiting:
+            writer.write_table(pa.concat_tables(waiting))
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write all columns of a table: Parquet where the path says so, else TSV; `-` is stdout."""
+    if Path(path).suffix != ".parquet":
+        write_tsv(table, path, [str(name) for name in table.columns])
+        return
+    with _output(path, compress=False) as file:
+        table.to_parquet(file, index=False)
+
+
+def write_bed(sites: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
+    """Write sites as BED6: transcript, start, end, miRNA and seed type (`mirna|8mer`), 1000 * score, strand."""
+    with _output(path) as file:
+        for table in _chunks(sites):
+            scores = (1000 * table["score"].astype("float64")).round().astype(int)
+            rows = zip(
+                table["target_id"],
+                table["start"],
+                table["end"],
+                table["mirna_id"],
+                table["seed_type"],
+                scores,
+                table["strand"],
+                strict=True,
+            )
+            for target, start, end, mirna, seed, score, strand in rows:
+                name = f"{mirna}|{seed}" if seed else mirna
+                file.write(f"{target}\t{start}\t{end}\t{name}\t{score}\t{strand}\n".encode())
+
+
+_GFF3_SEQID = re.compile(r"[^a-zA-Z0-9.:^*$@!+_?|-]")
+_GFF3_VALUE = re.compile(r"[\x00-\x1f\x7f%;=&,]")
+
+
+def write_gff3(sites: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
+    """Write sites as GFF3 (specification 1.26): features of type miRNA_target_site (SO:0000934), 1-based and closed."""
+    n = 0
+    with _output(path) as file:
+        file.write(b"##gff-version 3\n")
+        for table in _chunks(sites):
+            energies = table["mfe"] if "mfe" in table else [None] * len(table)
+            rows = zip(
+                table["target_id"],
+                table["start"],
+                table["end"],
+                table["score"],
+                table["strand"],
+                table["mirna_id"],
+                table["seed_type"],
+                energies,
+                strict=True,
+            )
+            for target, start, end, score, strand, mirna, seed, mfe in rows:
+                n += 1
+                name = _GFF3_VALUE.sub(_percent, mirna)
+                attributes = [f"ID=site{n}", f"Name={name}", f"mirna={name}"]
+                attributes += [f"seed_type={_GFF3_VALUE.sub(_percent, seed)}"] if seed else []
+                attributes += [f"mfe={mfe:.6g}"] if mfe is not None else []
+                fields = [
+                    _GFF3_SEQID.sub(_percent, target),
+                    "mirscope",
+                    "miRNA_target_site",
+                    str(start + 1),
+                    str(end),
+                    f"{score:.6g}",
+                    strand,
+                    ".",
+                    ";".join(attributes),
+                ]
+                file.write(("\t".join(fields) + "\n").encode())
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())
+
+
+def write_sites_fasta(
+    sites: pd.DataFrame | Iterable[pd.DataFrame],
+    path: str | Path,
+    mirnas: Mapping[str, str],
+    transcripts: Iterable[Record],
+    mirna_length: int,
+    window: int,
+    stride: int,
+) -> None:
+    """Write sites as miTAR does: a header `>mirna|gene|n_sites|window_index|score`, then miRNA and window joined.
+
+    The miRNA stands 3'->5', filled with N to `mirna_length`; the best window follows 5'->3', filled to `window`.
+    `n_sites` counts the sites of that miRNA and transcript; `window_index` is `peak_start / stride`, rounded up (the
+    last window of a transcript need not lie on the grid).
+
+    Args:
+        sites: in the order of `transcripts`; the sites of a miRNA in a transcript lie in one chunk.
+        path: `-` is stdout; `.gz` compresses.
+        mirnas: sequence of each `mirna_id`.
+        transcripts: read once, along with the sites.
+        mirna_length: nt.
+        window: nt.
+        stride: nt between windows.
+
+    Raises:
+        TableError: a site's miRNA or transcript is not among the sequences, or its transcript is out of order.
+    """
+    remaining = iter(transcripts)
+    current: Record | None = None
+    with _output(path) as file:
+        for table in _chunks(sites):
+            for target, rows in table.groupby("target_id", sort=False):
+                target = str(target)
+                while current is None or current.id != target:
+                    current = next(remaining, None)
+                    if current is None:
+                        problem = f"no transcript {_show(target)} after the one before; expected the order of the sites"
+                        raise TableError(problem, path=path)
+                counts = rows["mirna_id"].value_counts()
+                columns = (rows["mirna_id"], rows["score"], rows["peak_start"], rows["peak_end"])
+                for mirna, score, start, end in zip(*columns, strict=True):
+                    if mirna not in mirnas:
+                        raise TableError(f"no sequence of miRNA {_show(mirna)}", path=path)
+                    header = f">{mirna}|{target}|{counts[mirna]}|{-(-start // stride)}|{score:.6g}"
+                    strand = mirnas[mirna][::-1].ljust(mirna_length, "N")
+                    file.write(f"{header}\n{strand}{current.sequence[start:end].ljust(window, 'N')}\n".encode())
+
+
+# -------------------------------------------------------------------------------------------------------------- Keras
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """What a Keras HDF5 file holds: its configuration (empty: it has none) and each layer's weights, in file order."""
+
+    config: dict[str, Any]
+    weights: dict[str, dict[str, NDArray[Any]]]
+
+
+def read_keras_h5(path: str | Path) -> KerasModel:
+    """The weights of a Keras HDF5 file (whole model or weights alone) as plain arrays; nothing in it is executed.
+
+    Layers keep their names and order; those without weights are left out. A weight goes by the last part of its name
+    (`kernel`), within a bidirectional layer with its direction (`forward/kernel`).
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: h5py is not installed.
+        WeightsError: not a Keras HDF5 file, or damaged.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise UsageError("reading Keras files needs h5py: pip install 'mirscope[keras]'") from None
+    name = _name(path)
+    with _input(path) as (stream, _):
+        data = stream.read()
+    if not data.startswith(b"\x89HDF\r\n\x1a\n"):
+        raise WeightsError(f"not an HDF5 file; it starts with {data[:8]!r}", path=name)
+    if _endless_heap(data):
+        raise WeightsError("damaged Keras file: an empty entry in an HDF5 heap", path=name)
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            config = json.loads(file.attrs.get("model_config", "{}"))
+            root = file.get("model_weights", file)
+            weights = {}
+            for layer in _h5_names(root, "layer_names"):
+                group = root[layer]
+                found = {
+                    _weight_key(weight): _h5_array(group[weight], len(data))
+                    for weight in _h5_names(group, "weight_names")
+                }
+                if found:
+                    weights[layer] = found
+    except Exception as error:  # a damaged file can make h5py raise anything
+        raise WeightsError(f"damaged or no Keras file: {_one_line(str(error))}", path=name) from None
+    if not isinstance(config, dict) or not weights:
+        raise WeightsError("no layers with weights; expected a Keras model", path=name)
+    return KerasModel(config, weights)
+
+
+def _endless_heap(data: bytes) -> bool:
+    """Whether a global heap has an entry of no length, at which HDF5 2.0 (H5HG__cache_heap_deserialize) never ends."""
+    start = data.find(b"GCOL\1")
+    while start >= 0:
+        end = min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data))
+        at = start + 16
+        while at + 16 <= end:
+            index, size = data[at : at + 2], int.from_bytes(data[at + 8 : at + 16], "little")
+            length = (size if index == b"\0\0" else 16 + -(-size // 8) * 8) % 2**64
+            if not length:
+                return True
+            at += length
+        start = data.find(b"GCOL\1", start + 1)
+    return False
+
+
+def _h5_names(group: Any, attribute: str) -> list[str]:
+    """The names in an attribute; Keras splits long lists into `attribute0`, `attribute1`, ..."""
+    numbered = takewhile(lambda part: part in group.attrs, (f"{attribute}{i}" for i in count()))
+    parts = [attribute] if attribute in group.attrs else list(numbered)
+    if not parts:
+        raise ValueError(f"no attribute {attribute}")
+    return [name.decode() if isinstance(name, bytes) else str(name) for part in parts for name in group.attrs[part]]
+
+
+def _weight_key(name: str) -> str:
+    """`kernel` of `dense_1/kernel:0`, `forward/kernel` of `bidirectional_1/forward_lstm_1/kernel:0`."""
+    *parents, last = name.split(":")[0].split("/")
+    direction = [part.split("_")[0] for part in parents[1:] if part.startswith(("forward_", "backward_"))]
+    return "/".join([*direction[:1], last])
+
+
+def _h5_array(dataset: Any, size: int) -> NDArray[Any]:
+    if dataset.dtype.kind not in "fiu" or dataset.nbytes > 100 * size:
+        raise ValueError(f"{dataset.name} is no array of numbers of this file")
+    return np.asarray(dataset[()])
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, which takes its place when the block ends and is removed when the block fails.
+
+    What is not a regular file (a pipe, `/dev/null`) is given as it is.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    final = Path(os.path.realpath(path))
+    temporary = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
+    try:
+        if final.is_dir():
+            raise InputError("is a directory; expected the name of a file to write", path=path)
+        if final.exists() and not final.is_file():
+            yield final
+        else:
+            yield temporary
+            temporary.replace(final)
+    except OSError as error:
+        if error.filename is not None and str(error.filename) not in (str(temporary), str(final)):
+            raise
+        raise InputError(f"cannot write: {error.strerror or error}", path=path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _output(path: str | Path, *, compress: bool = True) -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        if compress and str(path).endswith(".gz"):
+            with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+                yield cast(BinaryIO, packed)
+        else:
+            yield file
+
+
+@contextlib.contextmanager
+def _text(file: BinaryIO) -> Iterator[io.TextIOWrapper]:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # flushes, and leaves the file open
+
+
+def _chunks(tables: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    return [tables] if isinstance(tables, pd.DataFrame) else tables
+
+
+def _name(path: str | Path) -> str:
+    return "stdin" if str(path) == "-" else str(path)
+
+
+_HEAD = 65_536
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream whose start has been read already; closing it leaves the stream open."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self.head, self.rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.head[: len(buffer)] or self.rest.read(len(buffer))
+        self.head = self.head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _peek(file: BinaryIO) -> tuple[BinaryIO, bytes]:
+    head = file.read(_HEAD)
+    return io.BufferedReader(_Rejoined(head, file), _HEAD), head
+
+
+@contextlib.contextmanager
+def _input(path: str | Path) -> Iterator[tuple[BinaryIO, bytes]]:
+    """The bytes of a file, decompressed and without byte order mark, and the first of them for a look at its type.
+
+    What goes wrong while reading, within the block too, is an `InputError`.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = sys.stdin.buffer if str(path) == "-" else stack.enter_context(Path(path).open("rb"))
+            stream, head = _peek(file)
+            if head.startswith(b"\x1f\x8b"):
+                packed = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+                stream, head = _peek(cast(BinaryIO, packed))
+            if head.startswith(b"\xef\xbb\xbf"):
+                stream.read(3)
+                head = head[3:]
+            yield stream, head
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(f"damaged gzip file: {_one_line(str(error))}", path=_name(path)) from None
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror or _one_line(str(error))}", path=_name(path)) from None
+        except ValueError as error:
+            if "null byte" not in str(error):
+                raise
+            raise InputError("cannot read: a NUL in the file name", path=_one_line(str(path))) from None
+
+
+_MAGIC = {
+    b"\x1f\x8b": "gzip within gzip",
+    b"\x89PNG": "a PNG image",
+    b"\x89HDF": "an HDF5 file",
+    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"BAM\x01": "a BAM file",
+    b"%PDF": "a PDF",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+def _other_type(head: bytes) -> str | None:
+    """What a file that is no plain text is; `None` if it may be text."""
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    return "binary (it holds NUL bytes)" if b"\0" in head else None
+
+
+def _show(value: object, length: int = 40) -> str:
+    text = str(value)
+    return repr(text if len(text) <= length else text[:length] + "...")
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else "?" for c in words[:300]) or "unreadable"

@@ -1,0 +1,183 @@
+"""The model contract, and the models: each file of this folder without a leading underscore is one.
+
+A model sees integer codes `A C G U N -> 0..4` with N as padding, and answers with a logit per example. What is
+particular to an architecture (a reversed strand, k-mers, N as zero) stays inside its own file, which holds
+
+    Config      a frozen dataclass: the architecture's settings
+    Network     a `Model`: Network(Config())
+
+Weights are safetensors files whose header holds the model's name, its settings and its provenance.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from mirscope import io, rna
+from mirscope.errors import UsageError, WeightsError
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""Folder of the bundled weights: NAME.safetensors and its model card NAME.md."""
+
+
+class Model(nn.Module):
+    """Scores examples. Subclasses set `lengths` and define `forward`; the rest has good defaults."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("mirna", "target")
+    """What an example is made of."""
+    lengths: tuple[int, ...]
+    """Longest length of each input, nt; shorter ones are padded. The last is the window of a scan."""
+    stride: int = 1
+    """nt between the windows of a scan, unless the user says otherwise."""
+    config: Any
+    provenance: dict[str, Any]
+    """How the weights came about: data, settings, versions, metrics; empty for weights that were not trained."""
+    name: str
+    """Of the weights (`mitar1`), or of the architecture where there are none to name."""
+
+    def encode(self, *columns: Sequence[str]) -> tuple[Tensor, ...]:
+        """Codes int8 (n, length) of each input; longer sequences are cut at the right."""
+        return tuple(
+            torch.from_numpy(rna.encode(list(column), length))
+            for column, length in zip(columns, self.lengths, strict=True)
+        )
+
+    forward: Callable[..., Tensor]
+    """Logits (n,) of codes (n, length) of each input."""
+
+    def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
+        """Logits of every miRNA against windows of a transcript; models may override it with a faster way.
+
+        Args:
+            mirnas: codes (m, lengths[0]).
+            transcript: codes (length,); several transcripts may stand in a row.
+            starts: first nt of each window (w,); a window is lengths[1] nt, all within `transcript`.
+
+        Returns:
+            (m, w), equal to `forward` on each pair of a miRNA and a window.
+        """
+        windows = transcript.unfold(0, self.lengths[1], 1)[starts]  # (w, window)
+        return torch.stack([self(mirna.expand(len(windows), -1), windows) for mirna in mirnas])
+
+
+def names() -> list[str]:
+    """The architectures."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def architecture(model: Model) -> str:
+    """The name under which the model's network is in `names`."""
+    return type(model).__module__.rpartition(".")[2]
+
+
+def needs_weights(name: str) -> bool:
+    """Whether the architecture has anything to train."""
+    return any(True for _ in create(name).parameters())
+
+
+def bundled() -> list[str]:
+    """The trained weights that come with the package."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
+def create(name: str, **settings: Any) -> Model:
+    """A new model with fresh weights; `settings` are fields of its Config.
+
+    Raises:
+        UsageError: no such model or setting.
+    """
+    if name not in names():
+        raise _unknown(name, names())
+    module = importlib.import_module(f"{__name__}.{name}")
+    known = [field.name for field in fields(module.Config)]
+    for setting in settings:
+        if setting not in known:
+            raise UsageError(f"{name} has no setting {setting!r}; it has {', '.join(known) or 'none'}")
+    model: Model = module.Network(module.Config(**settings))
+    model.config, model.name, model.provenance = module.Config(**settings), name, {}
+    return model.eval()
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write the weights, with the model's architecture, settings and provenance in the header."""
+    header = {"model": architecture(model), "config": asdict(model.config), "provenance": model.provenance}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    with io.atomic(path) as partial:
+        partial.write_bytes(serialise(tensors, metadata={"mirscope": json.dumps(header, sort_keys=True)}))
+
+
+def load(name: str | Path) -> Model:
+    """The model of a weight file, of bundled weights, or of an architecture that has no weights; ready to predict.
+
+    Raises:
+        UsageError: neither a file nor a known name.
+        WeightsError: the file is not one of ours, or does not fit its network.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        if str(name) in names() and not needs_weights(str(name)):
+            return create(str(name))
+        if Path(name).suffix or "/" in str(name):
+            raise WeightsError("no such weight file", path=name)
+        raise _unknown(str(name), [*bundled(), *(n for n in names() if n not in bundled())])
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["mirscope"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        model = create(header["model"], **header["config"])
+        model.load_state_dict(tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError, UsageError) as error:
+        reason = str(error).split("\n")[0]
+        raise WeightsError(f"not a mirscope weight file ({reason})", path=path) from error
+    model.name, model.provenance = path.stem, header["provenance"]
+    return model.eval()
+
+
+def import_keras(path: str | Path, name: str) -> Model:
+    """The model of a published Keras HDF5 file, read as data (nothing in it is run).
+
+    Raises:
+        UsageError: this architecture has no published Keras form.
+        WeightsError: the file does not hold that network.
+    """
+    if name not in names():
+        raise _unknown(name, names())
+    module = importlib.import_module(f"{__name__}.{name}")
+    if not hasattr(module, "from_keras"):
+        able = [n for n in names() if hasattr(importlib.import_module(f"{__name__}.{n}"), "from_keras")]
+        raise UsageError(f"{name} has no published Keras weights; those that have: {', '.join(able)}")
+    try:
+        settings, state = module.from_keras(io.read_keras_h5(path))
+        model = create(name, **settings)
+        model.load_state_dict({key: torch.as_tensor(value) for key, value in state.items()})
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise WeightsError(f"does not hold the network of {name} ({reason})", path=path) from error
+    model.provenance = {"imported_from": Path(path).name}
+    return model
+
+
+def card(name: str) -> str:
+    """The model card of bundled weights, Markdown; empty where there is none."""
+    path = WEIGHTS / f"{name}.md"
+    return path.read_text() if path.is_file() else ""
+
+
+def _unknown(name: str, known: Sequence[str]) -> UsageError:
+    close = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return UsageError(f"no model {name!r}{hint} Known: {', '.join(known)}; or give the path of a weight file")

@@ -1,0 +1,108 @@
+"""Examples to scores; sites to ranked genes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from mirscope import tables
+from mirscope.models import Model
+
+log = logging.getLogger(__name__)
+
+
+def device() -> torch.device:
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def window_starts(length: int, window: int, stride: int) -> NDArray[np.int64]:
+    """First nt of each window over a sequence: every `stride` nt, the last window against the end (as miTAR cuts).
+
+    A sequence not longer than a window has one, at 0.
+    """
+    last = max(length - window, 0)
+    return np.append(np.arange(0, last, stride), last)
+
+
+def score(model: Model, pairs: pd.DataFrame, *, batch_size: int = 1024) -> NDArray[np.float32]:
+    """Scores (probabilities, n) of pairs, in their order; the model stays where it is and as it is.
+
+    A target longer than the model's window is scored as its best window, every `model.stride` nt; a longer miRNA is
+    cut at its 3' end. Both are counted in a warning.
+
+    Args:
+        model: with inputs miRNA and target.
+        pairs: columns `mirna_seq` and `target_seq` of `tables.PAIRS`.
+        batch_size: examples at a time; the scores do not depend on it.
+    """
+    mirna_length, window = model.lengths
+    mirnas, targets = pairs["mirna_seq"].to_numpy(object), pairs["target_seq"].to_numpy(object)
+    starts = [window_starts(len(target), window, model.stride) for target in targets]
+    n_windows = np.array([len(s) for s in starts], dtype=np.int64)
+    _warn("%d of %d targets are longer than the model's %d nt: the best window counts", n_windows > 1, window)
+    _warn(
+        "%d of %d miRNAs are longer than the model's %d nt: cut at the 3' end",
+        pairs["mirna_seq"].str.len() > mirna_length,
+        mirna_length,
+    )
+
+    rows = np.repeat(np.arange(len(pairs)), n_windows)
+    at = np.concatenate(starts) if starts else np.empty(0, dtype=np.int64)
+    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    logits = np.empty(len(rows), dtype=np.float32)
+    with torch.inference_mode():
+        for low in range(0, len(rows), batch_size):
+            batch = slice(low, low + batch_size)
+            cut = [targets[row][start : start + window] for row, start in zip(rows[batch], at[batch], strict=True)]
+            codes = model.encode(list(mirnas[rows[batch]]), cut)
+            logits[batch] = model(*(code.to(where) for code in codes)).cpu().numpy()
+    best = np.maximum.reduceat(logits, np.cumsum(n_windows) - n_windows) if len(pairs) else logits
+    return probability(best)
+
+
+def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The score of a logit."""
+    return torch.from_numpy(logits).sigmoid().numpy()
+
+
+def genes(sites: pd.DataFrame, *, how: Literal["max", "noisy-or", "count"] = "max", min_sites: int = 1) -> pd.DataFrame:
+    """Combine the sites of each miRNA and transcript into one ranked row.
+
+    Args:
+        sites: columns of `tables.SITES`; any order.
+        how: what `score` is: the best site's score; `noisy-or`, 1 - prod(1 - score), sites taken as independent; or the
+            number of sites, as miTAR counts.
+        min_sites: fewer sites make no target.
+
+    Returns:
+        Columns of `tables.GENES`: miRNAs in the order of `sites`, the best gene first; ties by the best site's score,
+        then in the order of `sites`.
+    """
+    tables.check(sites, tables.SITES)
+    miss = np.log1p(-sites["score"].to_numpy(np.float64).clip(max=1 - 1e-12))
+    grouped = sites.assign(miss=miss).groupby(["mirna_id", "target_id"], sort=False, observed=True)
+    table = grouped.agg(max_score=("score", "max"), miss=("miss", "sum"), n_sites=("score", "size")).reset_index()
+    table["noisy_or"] = -np.expm1(table.pop("miss"))
+    return rank(table[table["n_sites"] >= min_sites], how=how)
+
+
+def rank(table: pd.DataFrame, *, how: Literal["max", "noisy-or", "count"]) -> pd.DataFrame:
+    """Give genes (columns of `tables.GENES` but score and rank) their score and rank, as `genes` does."""
+    by = {"max": "max_score", "noisy-or": "noisy_or", "count": "n_sites"}[how]
+    mirna = pd.factorize(table["mirna_id"])[0]
+    order = np.lexsort((-table["max_score"], -table[by], mirna))
+    table, mirna = table.iloc[order].reset_index(drop=True), mirna[order]
+    first = np.searchsorted(mirna, mirna)
+    table = table.assign(score=table[by].astype(np.float64), rank=np.arange(len(table)) - first + 1)
+    return table[[column.name for column in tables.GENES]]
+
+
+def _warn(message: str, long: NDArray[np.bool_] | pd.Series, limit: int) -> None:
+    if long.any():
+        log.warning(message, long.sum(), len(long), limit)

@@ -1,0 +1,161 @@
+"""RNA: alphabet and int8 codes, complement, seed types, duplexes. Sequences are 5'->3' RNA in capitals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import RNA
+from numpy.typing import NDArray
+
+ALPHABET = "ACGUN"
+"""A letter's index is its code; N, the last, is also the padding."""
+N = ALPHABET.index("N")
+
+_CODES = np.full(256, N, dtype=np.int8)
+_CODES[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))
+_LETTERS = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
+_COMPLEMENT = str.maketrans("ACGU", "UGCA")
+
+
+def encode(sequences: Sequence[str], length: int | None = None) -> NDArray[np.int8]:
+    """Codes of the sequences, N at the right of short ones.
+
+    Args:
+        sequences: normalised RNA (capitals A C G U N).
+        length: columns of the result; longer sequences are cut at the right. Default: the longest.
+
+    Returns:
+        int8 (n, length).
+    """
+    if length is None:
+        length = max(map(len, sequences), default=0)
+    text = "".join(sequence[:length].ljust(length, "N") for sequence in sequences)
+    return _CODES[np.frombuffer(text.encode(), dtype=np.uint8)].reshape(len(sequences), length)
+
+
+def decode(codes: NDArray[np.int8]) -> list[str]:
+    """The strings of codes (n, length); padding comes back as N."""
+    return [row.tobytes().decode() for row in _LETTERS[codes]]
+
+
+def reverse_complement(sequence: str) -> str:
+    """The strand that pairs with the sequence, 5'->3'."""
+    return sequence.translate(_COMPLEMENT)[::-1]
+
+
+@dataclass(frozen=True)
+class SeedType:
+    """A class of perfect match to the miRNA's 5' part (TargetScan's definitions; Bartel 2009, Friedman 2009).
+
+    The target pairs (Watson-Crick only) with miRNA nucleotides `first` to `last`, and has, where `a1`, an A opposite
+    nucleotide 1, whatever the miRNA's own first nucleotide is.
+    """
+
+    name: str
+    first: int
+    last: int
+    a1: bool = False
+
+
+SEED_TYPES = (
+    SeedType("8mer", 2, 8, a1=True),
+    SeedType("7mer-m8", 2, 8),
+    SeedType("7mer-A1", 2, 7, a1=True),
+    SeedType("6mer", 2, 7),
+    SeedType("offset-6mer", 3, 8),
+)
+"""Best first: the type of a site is the first that fits."""
+
+_ANCHOR = 7  # every type pairs this miRNA nucleotide
+
+
+def seed_matches(mirna: NDArray[np.int8], target: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Where each seed type fits a target; a place with an 8mer has a 7mer-m8, a 7mer-A1 and a 6mer as well.
+
+    Args:
+        mirna: codes (n,).
+        target: codes (length,).
+
+    Returns:
+        bool (types, length), in the order of `SEED_TYPES`. A match stands at the target nucleotide opposite miRNA
+        nucleotide 7, which every type pairs; `seed_interval` turns the place into an interval. N never matches.
+    """
+    length = len(target)
+    padded = np.full(length + 7, N, dtype=np.int8)
+    padded[1 : length + 1] = target
+    seed = np.full(9, N, dtype=np.int8)
+    seed[1 : 1 + min(8, len(mirna))] = mirna[:8]
+
+    def opposite(nucleotide: int) -> NDArray[np.int8]:
+        offset = 1 + _ANCHOR - nucleotide
+        return padded[offset : offset + length]
+
+    paired = {k: (opposite(k) == 3 - seed[k]) & (seed[k] != N) for k in range(2, 9)}  # A0-U3, C1-G2: codes add to 3
+    a1 = opposite(1) == ALPHABET.index("A")
+    core = np.logical_and.reduce([paired[k] for k in range(3, 8)])
+    found = np.empty((len(SEED_TYPES), length), dtype=bool)
+    for index, kind in enumerate(SEED_TYPES):
+        found[index] = core
+        for k in (kind.first, kind.last):
+            found[index] &= paired[k]
+        if kind.a1:
+            found[index] &= a1
+    return found
+
+
+def seed_interval(place: int, kind: SeedType) -> tuple[int, int]:
+    """Interval (0-based, half-open) on the target of a seed match found at `place` by `seed_matches`."""
+    return place + _ANCHOR - kind.last, place + _ANCHOR - (1 if kind.a1 else kind.first) + 1
+
+
+def seed_type(mirna: str, target: str) -> str:
+    """Name of the best seed type that the miRNA has anywhere in the target; empty where none."""
+    fits = seed_matches(encode([mirna])[0], encode([target])[0]).any(1)
+    return SEED_TYPES[int(fits.argmax())].name if fits.any() else ""
+
+
+@dataclass(frozen=True)
+class Duplex:
+    """The minimum-free-energy duplex of a miRNA and a target, without pairs inside either strand.
+
+    `target`, `pairs` and `mirna` are lines of equal length: the target 5'->3', the pairs (`|` Watson-Crick, `:` G-U,
+    space none) and the miRNA 3'->5', with `-` where one strand has no nucleotide. `start`, `end` is the paired part of
+    the target (0-based, half-open); `mfe` is in kcal/mol.
+    """
+
+    mfe: float
+    start: int
+    end: int
+    target: str
+    pairs: str
+    mirna: str
+
+    def __str__(self) -> str:
+        return f"target 5' {self.target} 3'\n          {self.pairs}\nmiRNA  3' {self.mirna} 5'"
+
+
+def duplex(mirna: str, target: str) -> Duplex:
+    """The best duplex by ViennaRNA's RNAduplex (Lorenz et al. 2011); of no pairs and energy 0 where none is stable."""
+    if not mirna or not target:
+        return Duplex(0.0, 0, 0, "", "", "")
+    found = RNA.duplexfold(mirna, target)
+    strand, _, opposite = found.structure.partition("&")
+    if "(" not in strand or found.energy >= 0:
+        return Duplex(0.0, 0, 0, "", "", "")
+    mirna_start, start = found.i - len(strand), found.j - 1  # RNAduplex: i ends the first strand, j starts the second
+    ups = [mirna_start + k for k, bracket in enumerate(strand) if bracket == "("][::-1]
+    downs = [start + k for k, bracket in enumerate(opposite) if bracket == ")"]
+    lines: list[list[str]] = [[], [], []]
+    last_up, last_down = ups[0] + 1, downs[0] - 1
+    for up, down in zip(ups, downs, strict=True):
+        loop, bulge = target[last_down + 1 : down], mirna[up + 1 : last_up][::-1]
+        width = max(len(loop), len(bulge))
+        wobble = {mirna[up], target[down]} == {"G", "U"}
+        lines[0] += [loop.ljust(width, "-"), target[down]]
+        lines[1] += [" " * width, ":" if wobble else "|"]
+        lines[2] += [bulge.ljust(width, "-"), mirna[up]]
+        last_up, last_down = up, down
+    drawn = ["".join(line) for line in lines]
+    return Duplex(round(found.energy, 2), downs[0], downs[-1] + 1, *drawn)

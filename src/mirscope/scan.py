@@ -1,0 +1,525 @@
+"""Candidate sites of miRNAs in transcripts: every window scored, hits joined to sites, sites ranked to genes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from mirscope import io, plot, predict, rna, runs, tables
+from mirscope.errors import InputError, UsageError
+from mirscope.io import Record
+from mirscope.models import Model
+
+log = logging.getLogger(__name__)
+
+PAIRS_AT_ONCE = 250_000
+"""Windows x miRNAs of a chunk, the unit of work of a process; memory is in proportion."""
+WINDOWS_AT_ONCE = 2048
+"""Windows the model sees in one call."""
+MIRNA_LENGTHS = (10, 40)
+"""Shorter or longer is no mature miRNA, nt."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is called a site."""
+
+    threshold: float = 0.5
+    """Windows with at least this score are hits."""
+    stride: int | None = None
+    """nt between windows; default: the model's."""
+    merge: bool = True
+    """Join hits that overlap to one site; otherwise every hit is a row."""
+    duplexes: bool = True
+    """Add the best duplex of each site (ViennaRNA RNAduplex; about 4,000 sites per second and core)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise UsageError(f"threshold is {self.threshold}; expected a score from 0 to 1")
+        if self.stride is not None and self.stride < 1:
+            raise UsageError(f"stride is {self.stride}; expected 1 nt or more")
+
+
+def scan(
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Iterable[Record],
+    *,
+    settings: Settings | None = None,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """All sites of the miRNAs in the transcripts.
+
+    Args:
+        model: stays where it is and as it is.
+        mirnas: mature sequences, 5'->3'.
+        transcripts: of any length.
+        settings: what is called a site.
+        threads: processes that share the work.
+
+    Returns:
+        Columns of `tables.SITES`, in order of transcript, miRNA, start.
+
+    Raises:
+        InputError: a miRNA is too short or too long to be one.
+    """
+    chunks = list(iter_sites(model, mirnas, transcripts, settings=settings, threads=threads))
+    return pd.concat(chunks, ignore_index=True) if chunks else _empty(settings or Settings())
+
+
+def iter_sites(
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Iterable[Record],
+    *,
+    settings: Settings | None = None,
+    threads: int = 1,
+) -> Iterator[pd.DataFrame]:
+    """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks."""
+    settings = settings or Settings()
+    yield from _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, threads)
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """The records of a FASTA file, read anew whenever they are asked for."""
+
+    path: Path
+    number_duplicates: bool = False
+    """Whether an id that came before gets `_2`, `_3` ... at its end; otherwise it is an error."""
+
+    def __iter__(self) -> Iterator[Record]:
+        seen: Counter[str] = Counter()
+        for record in io.iter_fasta(self.path, unique=not self.number_duplicates):
+            seen[record.id] += self.number_duplicates
+            yield record if seen[record.id] < 2 else Record(f"{record.id}_{seen[record.id]}", record.sequence)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a scan to files did."""
+
+    n_windows: int
+    """Pairs of a miRNA and a window."""
+    n_scored: int
+    """Those of them scored now; the others were in finished chunks of the run that is resumed."""
+    n_sites: int
+    n_genes: int
+    seconds: float
+    files: list[Path]
+
+
+FORMATS = ("tsv", "bed", "gff3", "parquet", "fasta")
+
+
+def scan_files(
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Transcripts,
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    how: Literal["max", "noisy-or", "count"] = "max",
+    min_sites: int = 1,
+    formats: Sequence[str] = ("tsv", "bed", "gff3"),
+    plots: int = 0,
+    threads: int = 1,
+    resume: bool = False,
+    report: Callable[[int], None] = lambda n: None,
+) -> Summary:
+    """Scan to `folder`: sites.tsv, genes.tsv, sites.bed, ..., run.json.
+
+    Finished chunks wait in `folder/unfinished` and the outputs are made of them at the end, so that a run that was
+    killed leaves nothing half-written and can be resumed with the same result.
+
+    Args:
+        model: stays as it is.
+        mirnas: mature sequences.
+        transcripts: their file.
+        folder: made if needed.
+        settings: what is called a site.
+        how: what genes are ranked by, see `predict.genes`.
+        min_sites: fewer sites make no target.
+        formats: of the sites, from `FORMATS`; genes.tsv is always written.
+        plots: transcripts to draw, the best first.
+        threads: processes that share the work.
+        resume: use the finished chunks of an interrupted run.
+        report: called with the nt of transcripts done, as they are done.
+
+    Raises:
+        InputError: bad input.
+        UsageError: `folder` holds an unfinished run that is not to be resumed, or is another one.
+    """
+    began, settings = time.perf_counter(), settings or Settings()
+    for format_ in formats:
+        if format_ not in FORMATS:
+            raise UsageError(f"no format {format_!r}; expected {', '.join(FORMATS)}")
+    identity = {
+        "model": model.name,
+        "weights": _fingerprint(model),
+        "mirnas": _fingerprint_records(mirnas),
+        "transcripts": runs.checksum(transcripts.path),
+        "settings": asdict(settings),
+    }
+    parts = folder / "unfinished"
+    _begin(parts, identity, resume)
+    n_windows = n_scored = 0
+    paths: list[Path] = []
+    missing: deque[tuple[Path, int, int]] = deque()
+
+    def todo() -> Iterator[_Chunk]:
+        nonlocal n_windows
+        for index, chunk in enumerate(_chunks(model, mirnas, transcripts, settings)):
+            paths.append(parts / f"{index:06d}.parquet")
+            n_windows += chunk.n_pairs
+            if paths[-1].is_file():
+                report(chunk.n_nt)
+            else:
+                missing.append((paths[-1], chunk.n_pairs, chunk.n_nt))
+                yield chunk
+
+    for sites in _in_order(model, todo(), settings, threads):
+        path, n_pairs, n_nt = missing.popleft()
+        io.write_parquet([sites], path, columns(settings))
+        n_scored += n_pairs
+        report(n_nt)
+
+    def found() -> Iterator[pd.DataFrame]:
+        return (pd.read_parquet(path) for path in paths)
+
+    genes = _genes(found(), mirnas, how=how, min_sites=min_sites)
+    window, stride = model.lengths[-1], settings.stride or model.stride
+    sequences = {record.id: record.sequence for record in mirnas}
+    names = [column.name for column in columns(settings)]
+    write = {
+        "tsv": lambda path: io.write_tsv(found(), path, names),
+        "bed": lambda path: io.write_bed(found(), path),
+        "gff3": lambda path: io.write_gff3(found(), path),
+        "parquet": lambda path: io.write_parquet(found(), path, columns(settings)),
+        "fasta": lambda path: io.write_sites_fasta(
+            found(), path, sequences, transcripts, model.lengths[0], window, stride
+        ),
+    }
+    files = [folder / f"sites.{suffix}" for suffix in formats] + [folder / "genes.tsv"]
+    for format_, path in zip(formats, files, strict=False):
+        write[format_](path)
+    io.write_tsv([genes], files[-1], [column.name for column in tables.GENES])
+    if plots and len(genes):
+        files += _draw(found(), genes, transcripts, folder / "plots", plots)
+    n_sites = sum(pq.read_metadata(path).num_rows for path in paths)
+    summary = Summary(n_windows, n_scored, n_sites, len(genes), time.perf_counter() - began, files)
+    record = identity | {"how": how, "min_sites": min_sites, "n_windows": n_windows, "n_sites": n_sites}
+    record |= {"n_genes": len(genes), "seconds": round(summary.seconds, 2), "provenance": model.provenance}
+    runs.write_json(folder / "run.json", record | runs.environment())
+    shutil.rmtree(parts)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some transcripts and some miRNAs, all pairs of which are scored together."""
+
+    mirnas: Sequence[Record]
+    transcripts: Sequence[Record]
+    starts: Sequence[NDArray[np.int64]]
+    """First nt of each window, an array a transcript."""
+    n_nt: int
+    """Transcript done with this chunk; 0 where other miRNAs are still to come."""
+
+    @property
+    def n_pairs(self) -> int:
+        return len(self.mirnas) * sum(map(len, self.starts))
+
+
+def _chunks(
+    model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings
+) -> Iterator[_Chunk]:
+    """Chunks of about `PAIRS_AT_ONCE`; the same for the same input, whatever the machine."""
+    check_mirnas(mirnas, model)
+    window, stride = model.lengths[-1], settings.stride or model.stride
+    records: list[Record] = []
+    starts: list[NDArray[np.int64]] = []
+    n_windows = 0
+    for record in transcripts:
+        records.append(record)
+        starts.append(predict.window_starts(len(record.sequence), window, stride))
+        n_windows += len(starts[-1])
+        if n_windows * len(mirnas) >= PAIRS_AT_ONCE:
+            yield from _split(mirnas, records, starts, n_windows)
+            records, starts, n_windows = [], [], 0
+    if records:
+        yield from _split(mirnas, records, starts, n_windows)
+
+
+def _split(
+    mirnas: Sequence[Record], records: list[Record], starts: list[NDArray[np.int64]], n_windows: int
+) -> Iterator[_Chunk]:
+    """One chunk, or, of a long last transcript, several with some of the miRNAs each."""
+    if len(records) > 1 and n_windows * len(mirnas) > 2 * PAIRS_AT_ONCE:
+        yield from _split(mirnas, records[:-1], starts[:-1], 0)
+        records, starts, n_windows = records[-1:], starts[-1:], len(starts[-1])
+    size = len(mirnas) if len(records) > 1 else max(1, PAIRS_AT_ONCE // max(n_windows, 1))
+    for low in range(0, len(mirnas), size):
+        n_nt = sum(len(record.sequence) for record in records) if low + size >= len(mirnas) else 0
+        yield _Chunk(mirnas[low : low + size], records, starts, n_nt)
+
+
+def _in_order(model: Model, chunks: Iterable[_Chunk], settings: Settings, threads: int) -> Iterator[pd.DataFrame]:
+    """The sites of each chunk, in the order of chunks; a few are under way at a time.
+
+    Processes, each with one torch thread, since threads that share the work on one chunk stall as soon as a core is
+    busy with something else; spawned, since torch does not survive a fork.
+    """
+    if threads == 1:
+        for chunk in chunks:
+            yield _scan_chunk(model, chunk, settings)
+        return
+    with ProcessPoolExecutor(
+        threads, multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(model.cpu(), settings)
+    ) as pool:
+        under_way: deque[Future[pd.DataFrame]] = deque()
+        try:
+            for chunk in chunks:
+                under_way.append(pool.submit(_work, chunk))
+                if len(under_way) > 2 * threads:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_worker: tuple[Model, Settings]
+
+
+def _begin_worker(model: Model, settings: Settings) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()  # if it was killed, nobody stops us
+    torch.set_num_threads(1)
+    _worker = model.to(predict.device()), settings
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _work(chunk: _Chunk) -> pd.DataFrame:
+    model, settings = _worker
+    return _scan_chunk(model, chunk, settings)
+
+
+def check_mirnas(mirnas: Sequence[Record], model: Model) -> None:
+    """Raise `InputError` unless all can be mature miRNAs; warn of those the model cuts."""
+    for record in mirnas:
+        if not MIRNA_LENGTHS[0] <= len(record.sequence) <= MIRNA_LENGTHS[1]:
+            problem = f"{len(record.sequence)} nt is no mature miRNA ({MIRNA_LENGTHS[0]}-{MIRNA_LENGTHS[1]} nt)"
+            raise InputError(f"{problem}; were miRNAs and transcripts swapped?", record=record.id)
+    n_long = sum(len(record.sequence) > model.lengths[0] for record in mirnas)
+    if n_long:
+        log.warning("%d of %d miRNAs are cut at %d nt by %s", n_long, len(mirnas), model.lengths[0], model.name)
+
+
+def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame:
+    window = model.lengths[-1]
+    # All transcripts in a row, each at least a window long.
+    widths = np.array([max(len(record.sequence), window) for record in chunk.transcripts])
+    offsets = np.cumsum(widths) - widths
+    codes = rna.encode(["".join(r.sequence.ljust(w, "N") for r, w in zip(chunk.transcripts, widths, strict=True))])[0]
+    n_windows = np.array([len(starts) for starts in chunk.starts])
+    starts = np.concatenate(chunk.starts) + np.repeat(offsets, n_windows)
+    scores = _score(model, chunk.mirnas, codes, starts)  # (m, w)
+
+    mirna, at = np.nonzero(scores >= settings.threshold)
+    transcript = np.repeat(np.arange(len(chunk.transcripts)), n_windows)[at]
+    order = np.lexsort((at, mirna, transcript))
+    mirna, at, transcript = mirna[order], at[order], transcript[order]
+    lengths = np.array([len(record.sequence) for record in chunk.transcripts])
+    first = starts[at]
+    last = np.minimum(first + window, offsets[transcript] + lengths[transcript])
+    opens = np.ones(len(at), dtype=bool)
+    if settings.merge:
+        opens[1:] = (mirna[1:] != mirna[:-1]) | (transcript[1:] != transcript[:-1]) | (first[1:] >= last[:-1])
+    heads = np.flatnonzero(opens)
+    site = np.cumsum(opens) - 1
+    score = scores[mirna, at]
+    peak = heads + _first_of_group(score, heads, site)
+    ends = np.append(heads, len(at))[1:] - 1
+    base, mirna = offsets[transcript[heads]], mirna[heads]
+    start, end = first[heads], last[ends]
+    kind, seed_start = _seeds(chunk.mirnas, codes, mirna, start, end)
+    ids = pd.Index([record.id for record in chunk.transcripts])
+    table = pd.DataFrame(
+        {
+            "mirna_id": pd.Categorical.from_codes(mirna, pd.Index([record.id for record in chunk.mirnas])).astype(str),
+            "target_id": ids[transcript[heads]].astype(str),
+            "start": start - base,
+            "end": end - base,
+            "strand": "+",
+            "score": score[peak],
+            "n_windows": ends - heads + 1,
+            "peak_start": first[peak] - base,
+            "peak_end": last[peak] - base,
+            "seed_type": np.array([*(k.name for k in rna.SEED_TYPES), ""], dtype=object)[kind],
+            "seed_start": np.where(seed_start < 0, -1, seed_start - base),
+        }
+    )
+    if settings.duplexes:
+        queries = [chunk.mirnas[i].sequence for i in mirna.tolist()]
+        texts = [chunk.transcripts[i].sequence for i in transcript[heads].tolist()]
+        places = zip(queries, texts, table["peak_start"], table["peak_end"], strict=True)
+        duplexes = [rna.duplex(query, text[low:high]) for query, text, low, high in places]
+        paired = np.array([bool(d.pairs) for d in duplexes], dtype=bool)
+        table["mfe"] = np.array([d.mfe for d in duplexes], dtype=np.float64)
+        duplex_start = np.array([d.start for d in duplexes], dtype=np.int64) + table["peak_start"].to_numpy()
+        table["duplex_start"] = np.where(paired, duplex_start, -1)
+        for line in ("target", "pairs", "mirna"):
+            table[f"duplex_{line}"] = pd.Series([getattr(d, line) for d in duplexes], dtype=str)
+    return table
+
+
+def _score(
+    model: Model, mirnas: Sequence[Record], codes: NDArray[np.int8], starts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Scores (m, w) of windows of codes."""
+    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    queries = torch.from_numpy(rna.encode([record.sequence for record in mirnas], model.lengths[0])).to(where)
+    text = torch.from_numpy(codes).to(where)
+    scores = np.empty((len(mirnas), len(starts)), dtype=np.float32)
+    with torch.inference_mode():
+        for low in range(0, len(starts), WINDOWS_AT_ONCE):
+            block = starts[low : low + WINDOWS_AT_ONCE]
+            stretch = text[block[0] : block[-1] + model.lengths[-1]]
+            logits = model.score_windows(queries, stretch, torch.from_numpy(block - block[0]).to(where))
+            scores[:, low : low + WINDOWS_AT_ONCE] = logits.sigmoid().cpu().numpy()
+    return scores
+
+
+def _first_of_group(
+    values: NDArray[np.float32], heads: NDArray[np.int64], group: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Place of the first maximum in each group, counted from the group's head."""
+    if not len(heads):
+        return heads
+    best = np.flatnonzero(values == np.maximum.reduceat(values, heads)[group])
+    return best[np.searchsorted(group[best], np.arange(len(heads)))] - heads
+
+
+def _seeds(
+    mirnas: Sequence[Record],
+    codes: NDArray[np.int8],
+    mirna: NDArray[np.int64],
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Best seed type (index; number of types: none) within each site, and where the first of that type starts (-1)."""
+    kind = np.full(len(mirna), len(rna.SEED_TYPES))
+    seed_start = np.full(len(mirna), -1)
+    for index in np.unique(mirna).tolist():
+        rows = np.flatnonzero(mirna == index)
+        matches = rna.seed_matches(rna.encode([mirnas[index].sequence])[0], codes)
+        for number in reversed(range(len(rna.SEED_TYPES))):
+            places = np.flatnonzero(matches[number])
+            low, high = rna.seed_interval(0, rna.SEED_TYPES[number])
+            from_ = np.searchsorted(places + low, start[rows])
+            inside = from_ < np.searchsorted(places + high, end[rows], side="right")
+            kind[rows[inside]] = number
+            seed_start[rows[inside]] = places[from_[inside]] + low
+    return kind, seed_start
+
+
+def _draw(
+    sites: Iterable[pd.DataFrame], genes: pd.DataFrame, transcripts: Transcripts, folder: Path, n: int
+) -> list[Path]:
+    """Draw the transcripts of the n best genes, all miRNAs on each: folder/ID.svg and .png."""
+    best = list(genes.sort_values(["rank", "score"], ascending=[True, False], kind="stable")["target_id"].unique()[:n])
+    lengths = {record.id: len(record.sequence) for record in transcripts if record.id in best}
+    rows = pd.concat([part[part["target_id"].isin(best)] for part in sites])
+    folder.mkdir(exist_ok=True)
+    files = []
+    for target in best:
+        ax = plot.sites(rows, target_id=target, length=lengths[target])
+        for kind in ("svg", "png"):
+            files.append(folder / f"{re.sub('[^A-Za-z0-9._-]', '_', target)}.{kind}")
+            plot.save(ax, files[-1])
+    return files
+
+
+def _genes(
+    chunks: Iterable[pd.DataFrame],
+    mirnas: Sequence[Record],
+    *,
+    how: Literal["max", "noisy-or", "count"],
+    min_sites: int,
+) -> pd.DataFrame:
+    """`predict.genes` of all chunks, miRNAs in their own order; ids as categories to keep it small."""
+    found = [predict.genes(sites, how=how, min_sites=min_sites) for sites in chunks if len(sites)]
+    if not found:
+        return pd.DataFrame({column.name: [] for column in tables.GENES})
+    table = pd.concat(found, ignore_index=True)
+    known = pd.CategoricalDtype([record.id for record in mirnas], ordered=True)
+    table["mirna_id"] = table["mirna_id"].astype(known)
+    table = table.sort_values("mirna_id", kind="stable", ignore_index=True)
+    return predict.rank(table, how=how)
+
+
+def columns(settings: Settings) -> tuple[tables.Column, ...]:
+    """The columns of the sites of such a scan."""
+    return tuple(column for column in tables.SITES if column.required or settings.duplexes)
+
+
+def _empty(settings: Settings) -> pd.DataFrame:
+    return pd.DataFrame({column.name: [] for column in columns(settings)})
+
+
+def _begin(parts: Path, identity: dict[str, Any], resume: bool) -> None:
+    note = parts / "scan.json"
+    if note.is_file():
+        if not resume:
+            raise UsageError(f"{parts.parent} holds an unfinished scan; --resume goes on with it, or remove {parts}")
+        before = json.loads(note.read_text())
+        for part, value in identity.items():
+            if before.get(part) != value:
+                raise UsageError(
+                    f"the unfinished scan in {parts.parent} had other {part}; remove {parts} to start anew"
+                )
+        log.info("resuming after %d finished chunks", len(list(parts.glob("*.parquet"))))
+    parts.mkdir(parents=True, exist_ok=True)
+    runs.write_json(note, identity)
+
+
+def _fingerprint(model: Model) -> str:
+    digest = hashlib.sha256(json.dumps(asdict(model.config), sort_keys=True).encode())
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(key.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _fingerprint_records(records: Sequence[Record]) -> str:
+    return hashlib.sha256(
+        "\n".join(itertools.chain.from_iterable((r.id, r.sequence) for r in records)).encode()
+    ).hexdigest()

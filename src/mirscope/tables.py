@@ -1,0 +1,104 @@
+"""The tables that pass between modules: their columns, kinds and units, checked once at the door."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mirscope.errors import TableError
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, kind (`text`, `integer`, `number`, `label`, `score`), whether it must be there, meaning."""
+
+    name: str
+    kind: str
+    meaning: str
+    required: bool = True
+
+
+PAIRS = (
+    Column("mirna_id", "text", "name of the miRNA", required=False),
+    Column("mirna_seq", "text", "miRNA, 5'->3'"),
+    Column("gene_id", "text", "gene or transcript of the target", required=False),
+    Column("target_seq", "text", "target, 5'->3'"),
+    Column("label", "label", "1 binds, 0 does not", required=False),
+    Column("split", "text", "train, valid or test", required=False),
+)
+"""A pair of a miRNA and a target, as examples to learn from or to score."""
+
+SITES = (
+    Column("mirna_id", "text", "name of the miRNA"),
+    Column("target_id", "text", "id of the transcript"),
+    Column("start", "integer", "first nt of the site, 0-based"),
+    Column("end", "integer", "after the last nt of the site, 0-based"),
+    Column("strand", "text", "+: the transcript as given"),
+    Column("score", "score", "the best window's probability"),
+    Column("n_windows", "integer", "windows at or above the threshold that the site joins"),
+    Column("peak_start", "integer", "first nt of the best window, 0-based"),
+    Column("peak_end", "integer", "after the last nt of the best window, 0-based"),
+    Column("seed_type", "text", "best seed match within the site; empty: none"),
+    Column("seed_start", "integer", "first nt of that seed match, 0-based; -1: none"),
+    Column("mfe", "number", "energy of the best duplex within the best window, kcal/mol", required=False),
+    Column("duplex_start", "integer", "first paired nt of the duplex, 0-based; -1: no duplex", required=False),
+    Column("duplex_target", "text", "the duplex drawn: target 5'->3'", required=False),
+    Column("duplex_pairs", "text", "the duplex drawn: | Watson-Crick, : G-U", required=False),
+    Column("duplex_mirna", "text", "the duplex drawn: miRNA 3'->5'", required=False),
+)
+"""A stretch of a transcript that may be bound; in order of transcript, miRNA, start."""
+
+GENES = (
+    Column("mirna_id", "text", "name of the miRNA"),
+    Column("target_id", "text", "id of the transcript"),
+    Column("score", "number", "what the rank is by"),
+    Column("max_score", "score", "the best site's score"),
+    Column("noisy_or", "score", "1 - prod(1 - score) over sites, taken as independent"),
+    Column("n_sites", "integer", "sites"),
+    Column("rank", "integer", "1 is the best target of this miRNA"),
+)
+"""A transcript with at least one site of a miRNA; in order of miRNA, rank."""
+
+
+_EXPECTED = {
+    "text": "a text",
+    "integer": "an integer",
+    "number": "a number",
+    "label": "0 or 1",
+    "score": "a number from 0 to 1",
+}
+
+
+def check(table: pd.DataFrame, columns: tuple[Column, ...], *, path: str | Path | None = None) -> None:
+    """Raise `TableError` unless the table has every required column and every value is of its column's kind.
+
+    Line numbers in the errors assume one header line and one line a row.
+    """
+    missing = [column.name for column in columns if column.required and column.name not in table]
+    if missing:
+        found = ", ".join(map(str, table.columns)) or "no columns"
+        raise TableError(f"no column {', '.join(missing)}; found {found}", path=path, line=1)
+    for column in columns:
+        if column.name not in table:
+            continue
+        values = table[column.name]
+        if column.kind == "text":
+            bad = values.isna()
+        else:
+            numbers = pd.to_numeric(values, errors="coerce")
+            bad = numbers.isna()
+            if column.kind == "label":
+                bad |= ~numbers.isin([0, 1])
+            elif column.kind == "score":
+                bad |= (numbers < 0) | (numbers > 1)
+            elif column.kind == "integer":
+                bad |= numbers % 1 != 0
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            value = values.iloc[row]
+            value = reprlib.repr(value.item() if hasattr(value, "item") else value)  # 2, not np.int64(2)
+            expected = _EXPECTED[column.kind]
+            raise TableError(f"{value} in column {column.name}; expected {expected}", path=path, line=row + 2)

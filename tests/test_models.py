@@ -1,0 +1,164 @@
+"""Conformance: every check on every model; a new file in models/ is tested by being there."""
+
+import functools
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from mirscope import models, predict, rna, train
+from mirscope.errors import UsageError, WeightsError
+
+VARIANTS = [(name, {}) for name in models.names()] + [
+    ("mitar", {"gates": "relu"}),
+    ("mitar", {"target_length": 40}),
+    ("mitar", {"kernel": 5, "hidden": 8, "filters": 16}),
+    ("mitar", {"kernel": 26, "hidden": 8, "filters": 16}),
+    ("mitar", {"kernel": 27, "hidden": 8, "filters": 16}),
+]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda v: "-".join([v[0], *(f"{k}={x}" for k, x in v[1].items())]))
+def model(request):
+    return make(*request.param)
+
+
+def make(name, settings_):
+    """A model with weights that matter: fresh ones give nearly constant logits."""
+    torch.manual_seed(1)
+    model = models.create(name, **settings_)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model
+
+
+@functools.cache
+def toy(name):
+    return make(name, {})
+
+
+def codes(model, pairs):
+    return model.encode(pairs["mirna_seq"].tolist(), [t[-model.lengths[1] :] for t in pairs["target_seq"]])
+
+
+def test_one_finite_logit_per_example(model, pairs):
+    logits = model(*codes(model, pairs))
+    assert logits.shape == (len(pairs),)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+
+
+@torch.inference_mode()
+def test_score_alone_is_score_in_company(model, pairs):
+    together = model(*codes(model, pairs))
+    for row in range(0, len(pairs), 7):
+        alone = model(*codes(model, pairs.iloc[[row]]))
+        torch.testing.assert_close(alone[0], together[row], rtol=1e-5, atol=1e-6)
+
+
+def test_batch_size_does_not_matter(model, pairs):
+    np.testing.assert_allclose(predict.score(model, pairs), predict.score(model, pairs, batch_size=7), atol=1e-6)
+
+
+def test_each_input_counts(model, pairs):
+    mirna, target = codes(model, pairs)
+    before = model(mirna, target)
+    assert not torch.allclose(before, model(mirna.roll(13, 0), target))
+    assert not torch.allclose(before, model(mirna, target.roll(1, 0)))
+
+
+def test_prediction_leaves_the_model_as_it_was(model, pairs):
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    predict.score(model, pairs)
+    assert not model.training
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_save_and_load_give_the_same_scores(model, pairs, tmp_path):
+    model.provenance = {"data": "toy"}
+    models.save(model, tmp_path / "toy.safetensors")
+    loaded = models.load(tmp_path / "toy.safetensors")
+    assert loaded.config == model.config
+    assert loaded.provenance == {"data": "toy"}
+    assert loaded.name == "toy"
+    np.testing.assert_array_equal(predict.score(loaded, pairs), predict.score(model, pairs))
+
+
+@torch.inference_mode()
+def test_windows_score_as_pairs_do(model):
+    rng = np.random.default_rng(0)
+    length = 5 * model.lengths[1] + 17
+    transcript = torch.from_numpy(rng.integers(0, 5, length).astype(np.int8))
+    mirnas = torch.from_numpy(rna.encode(["UGAGGUAGUAGGUUGUAUAGUU", "UAGCUUAUC", "A" * 26, "UGNAGGUAGUAGN"], 26))
+    starts = torch.tensor([0, 1, 2, 3, 15, 16, 77, length - model.lengths[1]]) % (length - model.lengths[1] + 1)
+    slow = models.Model.score_windows(model, mirnas, transcript, starts)
+    fast = model.score_windows(mirnas, transcript, starts)
+    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+@torch.inference_mode()
+def test_gpu_gives_the_same_logits(model, pairs):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    columns = codes(model, pairs)
+    there = model.to("cuda")(*(column.cuda() for column in columns)).cpu()
+    torch.testing.assert_close(there, model.to("cpu")(*columns), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if models.needs_weights(name)])
+def test_a_few_steps_lower_the_loss(name, pairs, tmp_path):
+    settings_ = train.Settings(epochs=25, batch_size=12, learning_rate=0.005)
+    _, history = train.fit(name, pairs, pairs, tmp_path, settings=settings_)
+    assert history["train_loss"].iloc[-1] < 0.9 * history["train_loss"].iloc[0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    mirna=st.text("ACGU", min_size=1, max_size=30),
+    target=st.text("ACGUN", min_size=1, max_size=120),
+    name=st.sampled_from(models.names()),
+)
+def test_any_sequence_gets_a_score(mirna, target, name):
+    score = predict.score(toy(name), pd.DataFrame({"mirna_seq": [mirna], "target_seq": [target]}))
+    assert 0 <= score[0] <= 1
+
+
+def test_bundled_weights_load_and_have_a_card():
+    assert models.bundled()
+    for name in models.bundled():
+        assert models.load(name).name == name
+        assert models.card(name).startswith(f"# {name}")
+        assert (models.WEIGHTS / f"{name}.safetensors").stat().st_size < 1_000_000
+
+
+def test_unknown_names_are_one_line():
+    for name, hint in (("mitra", "mitar"), ("nothing", "seed")):
+        with pytest.raises(UsageError, match=hint):
+            models.load(name)
+    with pytest.raises(UsageError, match="filters"):
+        models.create("mitar", filtres=3)
+    with pytest.raises(WeightsError, match="no such weight file"):
+        models.load("missing.safetensors")
+
+
+def test_nothing_else_is_taken_for_weights(tmp_path):
+    torch.save({"a": 1}, tmp_path / "pickle.pt")
+    (tmp_path / "list.pkl").write_bytes(pickle.dumps([1]))
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    header = {"mirscope": json.dumps({"model": "mitar", "config": {}, "provenance": {}})}
+    save_file({"x": torch.zeros(1)}, tmp_path / "lacking.safetensors", metadata=header)
+    header = {"mirscope": json.dumps({"model": "os.system", "config": {}, "provenance": {}})}
+    save_file({"x": torch.zeros(1)}, tmp_path / "evil.safetensors", metadata=header)
+    for path in tmp_path.iterdir():
+        with pytest.raises(WeightsError, match=path.name) as caught:
+            models.load(path)
+        assert "\n" not in str(caught.value)

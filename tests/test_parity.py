@@ -1,0 +1,87 @@
+"""Ports against the original programs: published weights give the published answers."""
+
+import numpy as np
+import pytest
+
+from mirscope import datasets, io, metrics, models, predict, scan
+from mirscope.errors import UsageError, WeightsError
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def published():
+    def load(name):
+        try:
+            return models.import_keras(datasets.path(f"{name}_h5"), "mitar")
+        except Exception as error:  # no data here
+            pytest.skip(str(error))
+
+    return load
+
+
+def test_mitar_is_the_network_of_the_paper(published):
+    model = published("mitar")
+    assert sum(parameter.numel() for parameter in model.parameters()) - 4 * 64 == 110_970  # torch has two biases a gate
+    assert model.config == models.create("mitar", gates="relu").config
+    assert published("mitar2").lengths == (26, 40)
+
+
+def test_mitar_worked_example(published, data_path, tmp_path):
+    """The tool's own example (step 22, p > 0.8, at least two sites), to 1e-5; and its file, but for the last digits."""
+    mirnas = io.read_fasta(data_path("mitar_example_mirnas"))
+    transcripts = scan.Transcripts(data_path("human_mrna_mitar_examples"))
+    settings = scan.Settings(threshold=0.8, stride=22, merge=False)
+    scan.scan_files(published("mitar"), mirnas, transcripts, tmp_path, settings=settings, formats=["fasta"])
+    ours = read_calls(tmp_path / "sites.fasta")
+    theirs = read_calls(data_path("mitar_example_output"))
+    assert len(theirs) == 14
+    kept = {key: value for key, value in ours.items() if int(key[2]) > 1}  # its -ns 1
+    assert kept.keys() == theirs.keys()
+    for key, (score, sequence) in theirs.items():
+        assert kept[key][0] == pytest.approx(score, abs=1e-5)
+        assert kept[key][1] == sequence
+
+
+def read_calls(path):
+    lines = path.read_text().split("\n")
+    calls = {}
+    for header, sequence in zip(lines[::2], lines[1::2], strict=False):
+        *key, score = header[1:].split("|")
+        calls[tuple(key)] = float(score), sequence
+    return calls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("weights", "data", "n_right", "n"),
+    [
+        ("mitar", "mirtarraw:test", 5337, 5544),  # 96.27 %
+        ("mitar", "deepmirtar_left", 809, 828),  # 97.70 %
+        ("mitar", "miraw_left", 39671, 41863),  # 94.76 %
+        ("mitar", "deepmirtar_in", 45, 48),
+        ("mitar1", "deepmirtar_in", 36, 48),
+        ("mitar", "miraw_in", 1729, 1819),  # 95.05 %
+    ],
+)
+def test_mitar_published_figures(published, data_path, weights, data, n_right, n):
+    data_path(data.partition(":")[0])
+    pairs = datasets.load_pairs(data)
+    right = metrics.accuracy_score(pairs["label"], predict.score(published(weights), pairs)) * n
+    assert len(pairs) == n
+    assert round(right) == n_right
+
+
+def test_only_the_right_file_is_imported(tmp_path, data_path):
+    path = tmp_path / "no.h5"
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(WeightsError, match=r"no\.h5"):
+        models.import_keras(path, "mitar")
+    with pytest.raises(UsageError, match="mitar"):
+        models.import_keras(data_path("mitar_h5"), "seed")
+
+
+def test_scores_are_probabilities(published, pairs):
+    scores = predict.score(published("mitar"), pairs)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert np.ptp(scores) > 0.5

@@ -1,0 +1,123 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from mirscope import io, models, predict, train
+from mirscope.errors import InputError, UsageError
+
+SMALL = {"filters": 8, "hidden": 4}
+
+
+def test_fit_keeps_the_best_epoch(pairs, tmp_path):
+    settings = train.Settings(epochs=25, batch_size=12, learning_rate=0.01)
+    model, history = train.fit("mitar", pairs, pairs, tmp_path, settings=settings, config=SMALL)
+    assert list(history.columns) == list(train.HISTORY)
+    assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+    accuracy = ((predict.score(model, pairs) >= 0.5) == pairs["label"]).mean()
+    assert accuracy == pytest.approx(history["valid_accuracy"].max())
+    assert accuracy > 0.6
+
+
+def test_training_stops_when_nothing_gets_better(pairs, tmp_path):
+    settings = train.Settings(epochs=50, patience=3, learning_rate=1e-9)
+    _, history = train.fit("mitar", pairs, pairs, tmp_path, settings=settings, config=SMALL)
+    assert len(history) == 4
+
+
+def test_same_random_state_same_weights(pairs, tmp_path):
+    def fit(folder, random_state):
+        settings = train.Settings(epochs=2, random_state=random_state)
+        return train.fit("mitar", pairs, pairs, tmp_path / folder, settings=settings, config=SMALL)[0].state_dict()
+
+    one, two, other = fit("1", 7), fit("2", 7), fit("3", 8)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_fit_leaves_the_callers_random_numbers_alone(pairs, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train.fit("mitar", pairs, pairs, tmp_path, settings=train.Settings(epochs=1), config=SMALL)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_labels_are_needed(pairs, tmp_path):
+    for wrong in (pairs.drop(columns="label"), pairs[pairs["label"] == 1], pairs[:0]):
+        with pytest.raises(InputError, match="both labels"):
+            train.fit("mitar", wrong, pairs, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"patience": 0}])
+def test_settings_are_checked(wrong):
+    with pytest.raises(UsageError):
+        train.Settings(**wrong)
+
+
+def test_a_checkpoint_of_another_run_is_refused(pairs, tmp_path):
+    train.fit("mitar", pairs, pairs, tmp_path, settings=train.Settings(epochs=1), config=SMALL)
+    with pytest.raises(UsageError, match="--resume"):
+        train.fit("mitar", pairs, pairs, tmp_path, settings=train.Settings(epochs=2), config=SMALL)
+    with pytest.raises(UsageError, match="learning_rate"):
+        changed = train.Settings(epochs=2, learning_rate=0.5)
+        train.fit("mitar", pairs, pairs, tmp_path, settings=changed, config=SMALL, resume=True)
+    with pytest.raises(UsageError, match="config"):
+        train.fit("mitar", pairs, pairs, tmp_path, settings=train.Settings(epochs=2), resume=True)
+    _, history = train.fit(
+        "mitar", pairs, pairs, tmp_path, settings=train.Settings(epochs=2), config=SMALL, resume=True
+    )
+    assert len(history) == 2
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="not a checkpoint"):
+        train.fit("mitar", pairs, pairs, tmp_path, resume=True)
+
+
+def test_killed_and_resumed_is_uninterrupted(pairs, tmp_path):
+    """SIGKILL after some epochs; the resumed run ends with the very same weights, history and record."""
+    table = pairs.assign(split=(["train"] * 4 + ["valid"] * 2 + ["test"] * 2) * (len(pairs) // 8))
+    io.write_tsv([table], tmp_path / "toy.tsv", list(table.columns))
+
+    def command(folder, *more):
+        settings = [
+            "--epochs",
+            "12",
+            "--batch-size",
+            "6",
+            "--set",
+            "filters=64",
+            "--threads",
+            "1",
+            "--random-state",
+            "4",
+        ]
+        return [sys.executable, "-m", "mirscope", "train", "mitar", "--data", "toy.tsv", "-o", folder, *settings, *more]
+
+    subprocess.run(command("whole"), cwd=tmp_path, check=True)
+    process = subprocess.Popen(command("cut"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("epoch 3"):
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert [path.name for path in (tmp_path / "cut").iterdir() if "part" not in path.name] == ["checkpoint.pt"]
+    resumed = subprocess.run(command("cut", "--resume"), cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "resuming after epoch" in resumed.stderr
+
+    whole, cut = (models.load(tmp_path / folder / "model.safetensors") for folder in ("whole", "cut"))
+    assert all(torch.equal(value, cut.state_dict()[key]) for key, value in whole.state_dict().items())
+    assert whole.provenance == cut.provenance
+    histories = [pd.read_csv(tmp_path / folder / "history.tsv", sep="\t") for folder in ("whole", "cut")]
+    pd.testing.assert_frame_equal(*(history.drop(columns="seconds") for history in histories))
+    record = json.loads((tmp_path / "cut" / "run.json").read_text())
+    assert record["settings"]["random_state"] == 4
+    assert record["n"] == {"train": 36, "valid": 18, "test": 18}
+    assert 0 <= record["test"]["accuracy"][0] <= 1
+    names = {path.name for path in (tmp_path / "cut").iterdir()}
+    assert names == {"model.safetensors", "history.tsv", "learning_curve.png", "learning_curve.svg", "run.json"}
