@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sys
@@ -57,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code: 0, 1 (the data), 2 (the question), 130 (interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return app(args=arguments, prog_name="mirscope", standalone_mode=False) or 0
+        code: int = app(args=arguments, prog_name="mirscope", standalone_mode=False) or 0
     except ClickException as error:
-        print(f"mirscope: {' '.join(error.format_message().split())}", file=sys.stderr)
+        print(f"mirscope: {_usage(error, arguments)}", file=sys.stderr)
         return 2
     except MirscopeError as error:
         if "--debug" in arguments:
@@ -74,9 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"mirscope: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, typer.Abort):
+    if code == 130:
         print("mirscope: interrupted", file=sys.stderr)
-        return 130
+    return code
 
 
 @app.callback(invoke_without_command=True)
@@ -430,6 +431,14 @@ def data_verify(
     different = [check for check in checks if check.state == "different"]
     if different:
         raise InputError(f"not the file of the catalogue: {', '.join(check.name for check in different)}")
+
+
+def _usage(error: ClickException, arguments: Sequence[str]) -> str:
+    """The message of a usage error in one line, with the value, which typer leaves out."""
+    message = " ".join(error.format_message().split())
+    options = getattr(getattr(error, "param", None), "opts", [])
+    given = [value for option, value in itertools.pairwise(arguments) if option in options]
+    return f"{message} (given: {' '.join(given)})" if given else message
 
 
 def _start(quiet: bool, threads: int | None = None) -> None:

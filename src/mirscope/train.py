@@ -83,6 +83,8 @@ def fit(
         UsageError: a checkpoint of another run is in `folder`.
     """
     settings, config = settings or Settings(), config or {}
+    if not models.needs_weights(name):
+        raise UsageError(f"{name} has nothing to train")
     folder.mkdir(parents=True, exist_ok=True)
     path, device = folder / "checkpoint.pt", predict.device()
     with torch.random.fork_rng():
@@ -158,6 +160,7 @@ def run(
         The model, its provenance filled.
     """
     began, settings = time.perf_counter(), settings or Settings()
+    models.create(name, **(config or {}))  # bad names and settings show before the data is read
     pairs = datasets.load_pairs(data)
     if "split" not in pairs:
         pairs["split"] = datasets.random_split(pairs, random_state=settings.random_state)
