@@ -199,6 +199,17 @@ def test_files_are_what_the_table_says(model, mirnas, transcripts, tmp_path):
     assert record["n_windows"] == summary.n_windows == len(scan.scan(model, mirnas, transcripts, settings=ALL))
 
 
+def test_genes_are_the_same_however_many_mirnas_at_a_time(model, mirnas, transcripts, tmp_path, monkeypatch):
+    io.write_fasta(transcripts, tmp_path / "utrs.fa")
+    source = scan.Transcripts(tmp_path / "utrs.fa")
+    for size in (1, 1000):
+        monkeypatch.setattr(scan, "SITES_AT_ONCE", size)
+        scan.scan_files(model, mirnas, source, tmp_path / str(size))
+    one, all_ = ((tmp_path / folder / "genes.tsv").read_text() for folder in ("1", "1000"))
+    assert one == all_
+    assert [line.split("\t")[0] for line in one.splitlines()].index("let-7a") == 1
+
+
 def test_repeated_ids_are_refused_or_numbered(model, mirnas, tmp_path):
     io.write_fasta([Record("a", "ACGU" * 20), Record("a", "GGGG" * 20), Record("a", "AAAA" * 20)], tmp_path / "a.fa")
     with pytest.raises(InputError, match="came before"):

@@ -185,7 +185,6 @@ def scan(
         queries = io.read_fasta(mirnas)
     network = _load(model)
     settings = library.Settings(threshold=threshold, stride=stride, merge=not all_windows, duplexes=duplex)
-    library.check_mirnas(queries, network)
     with _spooled(transcripts) as path:
         target = library.Transcripts(path, number_duplicates=duplicate_ids)
         n_nt = sum(len(record.sequence) for record in target)  # reads and checks all of it before the work starts

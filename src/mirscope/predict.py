@@ -75,7 +75,7 @@ def genes(sites: pd.DataFrame, *, how: Literal["max", "noisy-or", "count"] = "ma
     """Combine the sites of each miRNA and transcript into one ranked row.
 
     Args:
-        sites: columns of `tables.SITES`; any order.
+        sites: columns mirna_id, target_id and score of `tables.SITES`; any order.
         how: what `score` is: the best site's score; `noisy-or`, 1 - prod(1 - score), sites taken as independent; or the
             number of sites, as miTAR counts.
         min_sites: fewer sites make no target.
@@ -84,7 +84,7 @@ def genes(sites: pd.DataFrame, *, how: Literal["max", "noisy-or", "count"] = "ma
         Columns of `tables.GENES`: miRNAs in the order of `sites`, the best gene first; ties by the best site's score,
         then in the order of `sites`.
     """
-    tables.check(sites, tables.SITES)
+    tables.check(sites, tuple(c for c in tables.SITES if c.name in ("mirna_id", "target_id", "score")))
     miss = np.log1p(-sites["score"].to_numpy(np.float64).clip(max=1 - 1e-12))
     grouped = sites.assign(miss=miss).groupby(["mirna_id", "target_id"], sort=False, observed=True)
     table = grouped.agg(max_score=("score", "max"), miss=("miss", "sum"), n_sites=("score", "size")).reset_index()

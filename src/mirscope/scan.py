@@ -37,6 +37,8 @@ PAIRS_AT_ONCE = 250_000
 """Windows x miRNAs of a chunk, the unit of work of a process; memory is in proportion."""
 WINDOWS_AT_ONCE = 2048
 """Windows the model sees in one call."""
+SITES_AT_ONCE = 4_000_000
+"""Sites in memory while genes are ranked."""
 MIRNA_LENGTHS = (10, 40)
 """Shorter or longer is no mature miRNA, nt."""
 
@@ -98,6 +100,7 @@ def iter_sites(
 ) -> Iterator[pd.DataFrame]:
     """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks."""
     settings = settings or Settings()
+    _check_mirnas(mirnas, model)
     yield from _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, threads)
 
 
@@ -175,6 +178,7 @@ def scan_files(
     for format_ in formats:
         if format_ not in FORMATS:
             raise UsageError(f"no format {format_!r}; expected {', '.join(FORMATS)}")
+    _check_mirnas(mirnas, model)
     identity = {
         "model": model.name,
         "weights": _fingerprint(model),
@@ -205,35 +209,62 @@ def scan_files(
         n_scored += n_pairs
         report(n_nt)
 
-    def found() -> Iterator[pd.DataFrame]:
-        return (pd.read_parquet(path) for path in paths)
-
-    genes = _genes(found(), mirnas, how=how, min_sites=min_sites)
-    window, stride = model.lengths[-1], settings.stride or model.stride
-    sequences = {record.id: record.sequence for record in mirnas}
-    names = [column.name for column in columns(settings)]
-    write = {
-        "tsv": lambda path: io.write_tsv(found(), path, names),
-        "bed": lambda path: io.write_bed(found(), path),
-        "gff3": lambda path: io.write_gff3(found(), path),
-        "parquet": lambda path: io.write_parquet(found(), path, columns(settings)),
-        "fasta": lambda path: io.write_sites_fasta(
-            found(), path, sequences, transcripts, model.lengths[0], window, stride
-        ),
-    }
-    files = [folder / f"sites.{suffix}" for suffix in formats] + [folder / "genes.tsv"]
-    for format_, path in zip(formats, files, strict=False):
-        write[format_](path)
-    io.write_tsv([genes], files[-1], [column.name for column in tables.GENES])
-    if plots and len(genes):
-        files += _draw(found(), genes, transcripts, folder / "plots", plots)
     n_sites = sum(pq.read_metadata(path).num_rows for path in paths)
-    summary = Summary(n_windows, n_scored, n_sites, len(genes), time.perf_counter() - began, files)
+    files = _write_sites(model, mirnas, transcripts, paths, folder, settings=settings, formats=formats)
+    n_genes, best = 0, pd.DataFrame()
+
+    def genes() -> Iterator[pd.DataFrame]:
+        nonlocal n_genes, best
+        for block in _genes(paths, mirnas, n_sites, how=how, min_sites=min_sites):
+            n_genes += len(block)
+            ranked = pd.concat([best, block]).sort_values(["rank", "score"], ascending=[True, False], kind="stable")
+            best = ranked.drop_duplicates("target_id").head(plots)
+            yield block
+
+    files.append(folder / "genes.tsv")
+    io.write_tsv(genes(), files[-1], [column.name for column in tables.GENES])
+    if len(best):
+        files += _draw(paths, list(best["target_id"]), transcripts, folder / "plots")
+    summary = Summary(n_windows, n_scored, n_sites, n_genes, time.perf_counter() - began, files)
     record = identity | {"how": how, "min_sites": min_sites, "n_windows": n_windows, "n_sites": n_sites}
-    record |= {"n_genes": len(genes), "seconds": round(summary.seconds, 2), "provenance": model.provenance}
+    record |= {"n_genes": n_genes, "seconds": round(summary.seconds, 2), "provenance": model.provenance}
     runs.write_json(folder / "run.json", record | runs.environment())
     shutil.rmtree(parts)
     return summary
+
+
+def _write_sites(
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Transcripts,
+    parts: Sequence[Path],
+    folder: Path,
+    *,
+    settings: Settings,
+    formats: Sequence[str],
+) -> list[Path]:
+    """Write folder/sites.FORMAT of the finished chunks."""
+
+    def sites() -> Iterator[pd.DataFrame]:
+        return (pd.read_parquet(part) for part in parts)
+
+    files = [folder / f"sites.{format_}" for format_ in formats]
+    for format_, path in zip(formats, files, strict=True):
+        if format_ == "tsv":
+            io.write_tsv(sites(), path, [column.name for column in columns(settings)])
+        elif format_ == "bed":
+            io.write_bed(sites(), path)
+        elif format_ == "gff3":
+            io.write_gff3(sites(), path)
+        elif format_ == "parquet":
+            io.write_parquet(sites(), path, columns(settings))
+        elif format_ == "fasta":
+            sequences = {record.id: record.sequence for record in mirnas}
+            lengths = {"mirna_length": model.lengths[0], "window": model.lengths[-1]}
+            io.write_sites_fasta(
+                sites(), path, sequences, transcripts, **lengths, stride=settings.stride or model.stride
+            )
+    return files
 
 
 @dataclass(frozen=True)
@@ -256,7 +287,6 @@ def _chunks(
     model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings
 ) -> Iterator[_Chunk]:
     """Chunks of about `PAIRS_AT_ONCE`; the same for the same input, whatever the machine."""
-    check_mirnas(mirnas, model)
     window, stride = model.lengths[-1], settings.stride or model.stride
     records: list[Record] = []
     starts: list[NDArray[np.int64]] = []
@@ -333,7 +363,7 @@ def _work(chunk: _Chunk) -> pd.DataFrame:
     return _scan_chunk(model, chunk, settings)
 
 
-def check_mirnas(mirnas: Sequence[Record], model: Model) -> None:
+def _check_mirnas(mirnas: Sequence[Record], model: Model) -> None:
     """Raise `InputError` unless all can be mature miRNAs; warn of those the model cuts."""
     for record in mirnas:
         if not MIRNA_LENGTHS[0] <= len(record.sequence) <= MIRNA_LENGTHS[1]:
@@ -452,16 +482,13 @@ def _seeds(
     return kind, seed_start
 
 
-def _draw(
-    sites: Iterable[pd.DataFrame], genes: pd.DataFrame, transcripts: Transcripts, folder: Path, n: int
-) -> list[Path]:
-    """Draw the transcripts of the n best genes, all miRNAs on each: folder/ID.svg and .png."""
-    best = list(genes.sort_values(["rank", "score"], ascending=[True, False], kind="stable")["target_id"].unique()[:n])
-    lengths = {record.id: len(record.sequence) for record in transcripts if record.id in best}
-    rows = pd.concat([part[part["target_id"].isin(best)] for part in sites])
+def _draw(parts: Sequence[Path], targets: list[str], transcripts: Transcripts, folder: Path) -> list[Path]:
+    """Draw the targets, all miRNAs on each: folder/ID.svg and .png."""
+    lengths = {record.id: len(record.sequence) for record in transcripts if record.id in targets}
+    rows = pd.concat([pd.read_parquet(part, filters=[("target_id", "in", targets)]) for part in parts])
     folder.mkdir(exist_ok=True)
     files = []
-    for target in best:
+    for target in targets:
         ax = plot.sites(rows, target_id=target, length=lengths[target])
         for kind in ("svg", "png"):
             files.append(folder / f"{re.sub('[^A-Za-z0-9._-]', '_', target)}.{kind}")
@@ -470,21 +497,24 @@ def _draw(
 
 
 def _genes(
-    chunks: Iterable[pd.DataFrame],
+    parts: Sequence[Path],
     mirnas: Sequence[Record],
+    n_sites: int,
     *,
     how: Literal["max", "noisy-or", "count"],
     min_sites: int,
-) -> pd.DataFrame:
-    """`predict.genes` of all chunks, miRNAs in their own order; ids as categories to keep it small."""
-    found = [predict.genes(sites, how=how, min_sites=min_sites) for sites in chunks if len(sites)]
-    if not found:
-        return pd.DataFrame({column.name: [] for column in tables.GENES})
-    table = pd.concat(found, ignore_index=True)
-    known = pd.CategoricalDtype([record.id for record in mirnas], ordered=True)
-    table["mirna_id"] = table["mirna_id"].astype(known)
-    table = table.sort_values("mirna_id", kind="stable", ignore_index=True)
-    return predict.rank(table, how=how)
+) -> Iterator[pd.DataFrame]:
+    """`predict.genes` of all finished chunks, miRNAs in their own order; so many miRNAs at a time as memory allows."""
+    ids = [record.id for record in mirnas]
+    size = max(1, len(ids) * SITES_AT_ONCE // max(n_sites, SITES_AT_ONCE))
+    columns = ["mirna_id", "target_id", "score"]
+    for low in range(0, len(ids), size):
+        block = ids[low : low + size]
+        read = (pd.read_parquet(part, columns=columns, filters=[("mirna_id", "in", block)]) for part in parts)
+        found = [predict.genes(sites, how=how, min_sites=min_sites) for sites in read]
+        table = pd.concat(found, ignore_index=True)
+        table["mirna_id"] = pd.Categorical(table["mirna_id"], block)
+        yield predict.rank(table.sort_values("mirna_id", kind="stable"), how=how)
 
 
 def columns(settings: Settings) -> tuple[tables.Column, ...]:
