@@ -52,6 +52,7 @@ DEFAULT_MODEL = "mitar"
 
 
 GeneScore = Literal["max", "noisy-or", "count"]
+Schedule = Literal["constant", "one-cycle"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -285,7 +286,12 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for weights, learning curve, run.json.")],
     epochs: Annotated[int, typer.Option(help="At most.")] = 1000,
     batch_size: int = 100,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 0.001,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam; the peak of a one-cycle schedule.")] = 0.001,
+    schedule: Annotated[
+        Schedule, typer.Option(help="One cycle: up in the first 30 % of the epochs, then to 0.")
+    ] = "constant",
+    label_smoothing: Annotated[float, typer.Option(help="Teach labels this much less sure.")] = 0.0,
+    clip_norm: Annotated[float | None, typer.Option(help="Longest gradient of a step.", show_default="any")] = None,
     patience: Annotated[int, typer.Option(help="Epochs without a better validation accuracy before it stops.")] = 100,
     setting: Annotated[
         list[str] | None,
@@ -310,7 +316,14 @@ def train(
     from mirscope import train as library
 
     settings = library.Settings(
-        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, patience=patience, random_state=random_state
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        patience=patience,
+        random_state=random_state,
     )
     config = dict(_setting(text) for text in setting or [])
     with _bar(f"training {name}", None, quiet):

@@ -7,10 +7,11 @@ to read (docs/decisions/002-training-loop.md).
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,13 @@ class Settings:
     """At most."""
     batch_size: int = 100
     learning_rate: float = 0.001
-    """Of Adam."""
+    """Of Adam; the peak of a one-cycle schedule."""
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    """One cycle: up to the peak in the first 30 % of the epochs, then down to 0 (Smith and Topin 2018)."""
+    label_smoothing: float = 0.0
+    """Labels 0 and 1 are taught as smoothing / 2 and 1 - smoothing / 2."""
+    clip_norm: float | None = None
+    """Longest gradient of a step."""
     patience: int = 100
     """Epochs without a better validation accuracy before training stops."""
     min_gain: float = 0.001
@@ -47,8 +54,11 @@ class Settings:
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected 1 or more")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning-rate is {self.learning_rate}; expected a number above 0")
+        for name in ("learning_rate", "clip_norm"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise UsageError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected a number above 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"label-smoothing is {self.label_smoothing}; expected a number from 0 to 1")
 
 
 def fit(
@@ -87,7 +97,7 @@ def fit(
         raise UsageError(f"{name} has nothing to train")
     folder.mkdir(parents=True, exist_ok=True)
     path, device = folder / "checkpoint.pt", predict.device()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.random_state)
         model = models.create(name, **config).to(device)
         x, y = _examples(model, train, "training", device)
@@ -118,7 +128,7 @@ def fit(
             began = time.perf_counter()
             seed = np.random.SeedSequence([settings.random_state, epoch]).generate_state(1)[0]
             torch.manual_seed(int(seed))  # of the order and of dropout: a resumed epoch draws what it would have drawn
-            train_loss = _epoch(model, optimizer, x, y, settings.batch_size)
+            train_loss = _epoch(model, optimizer, x, y, settings, epoch)
             row = {"epoch": epoch, "train_loss": train_loss} | _validate(model, x_valid, y_valid)
             row["seconds"] = time.perf_counter() - began
             accuracy = row["valid_accuracy"]
@@ -160,7 +170,8 @@ def run(
         The model, its provenance filled.
     """
     began, settings = time.perf_counter(), settings or Settings()
-    models.create(name, **(config or {}))  # bad names and settings show before the data is read
+    with torch.random.fork_rng(devices=[]):
+        models.create(name, **(config or {}))  # bad names and settings show before the data is read
     pairs = datasets.load_pairs(data)
     if "split" not in pairs:
         pairs["split"] = datasets.random_split(pairs, random_state=settings.random_state)
@@ -168,7 +179,6 @@ def run(
     log.info("%s: %s pairs", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
     model, history = fit(name, parts["train"], parts["valid"], folder, settings=settings, config=config, resume=resume)
     best = history.iloc[int(history["valid_accuracy"].to_numpy().argmax())]
-    where = "cuda" if torch.cuda.is_available() else "cpu"
     record: dict[str, Any] = {
         "data": data,
         "n": {split: len(part) for split, part in parts.items()},
@@ -178,7 +188,7 @@ def run(
         "valid": {
             key.removeprefix("valid_"): round(float(best[key]), 6) for key in HISTORY if key.startswith("valid_")
         },
-        "device": where,
+        "device": predict.device().type,
     }
     if len(parts["test"]):
         scores = predict.score(model, parts["test"])
@@ -202,17 +212,34 @@ def run(
     return model
 
 
-def _epoch(model: Model, optimizer: torch.optim.Optimizer, x: tuple[Tensor, ...], y: Tensor, batch_size: int) -> float:
+def _epoch(
+    model: Model, optimizer: torch.optim.Optimizer, x: tuple[Tensor, ...], y: Tensor, settings: Settings, epoch: int
+) -> float:
     """One pass over the examples in a random order; the mean loss."""
     model.train()
     total = torch.zeros((), device=y.device)
-    for batch in torch.randperm(len(y)).to(y.device).split(batch_size):
+    smoothed = y * (1 - settings.label_smoothing) + settings.label_smoothing / 2
+    batches = torch.randperm(len(y)).to(y.device).split(settings.batch_size)
+    for step, batch in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(settings, (epoch - 1 + step / len(batches)) / settings.epochs)
         optimizer.zero_grad(set_to_none=True)
-        loss = F.binary_cross_entropy_with_logits(model(*(codes[batch] for codes in x)), y[batch])
+        loss = F.binary_cross_entropy_with_logits(model(*(codes[batch] for codes in x)), smoothed[batch])
         loss.backward()
+        if settings.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         total += loss.detach() * len(batch)
     return float(total) / len(y)
+
+
+def _learning_rate(settings: Settings, done: float) -> float:
+    """When this share (0-1) of the epochs is done."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    if done < 0.3:  # from a 25th to the peak, then to 0, each along half a cosine
+        return settings.learning_rate * (0.04 + 0.48 * (1 - math.cos(math.pi * done / 0.3)))
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
 
 
 @torch.inference_mode()
@@ -254,7 +281,8 @@ def _read_checkpoint(path: Path, identity: dict[str, Any], resume: bool, device:
             raise UsageError(f"the run in {path.parent} has {part} {value}, this one {identity[part]}")
         if part == "settings":
             for setting, old in value.items():
-                if old != identity[part][setting] and setting != "epochs":
+                longer = setting == "epochs" and identity[part]["schedule"] == "constant"
+                if old != identity[part][setting] and not longer:
                     raise UsageError(
                         f"the run in {path.parent} has {setting} {old}, this one {identity[part][setting]}"
                     )

@@ -84,7 +84,8 @@ def architecture(model: Model) -> str:
 
 def needs_weights(name: str) -> bool:
     """Whether the architecture has anything to train."""
-    return any(True for _ in create(name).parameters())
+    with torch.random.fork_rng(devices=[]):
+        return any(True for _ in create(name).parameters())
 
 
 def bundled() -> list[str]:

@@ -1,0 +1,182 @@
+"""Speed and memory, measured in one run so that the ratios hold on a machine that others use too: `make bench`.
+
+Prints a table and writes bench/latest/results.json; the results of a release are kept in bench/results/VERSION.json.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from mirscope import io, models, predict, rna, runs, train
+from mirscope.io import Record
+
+CORES = len(os.sched_getaffinity(0))
+RESULTS: list[dict[str, object]] = []
+
+
+def record(what: str, value: float, unit: str, against: str = "") -> None:
+    RESULTS.append({"what": what, "value": round(float(value), 3), "unit": unit, "against": against})
+    print(f"{what:58} {value:>14,.3g} {unit:18} {against}", flush=True)
+
+
+def alternate(*functions, repeats: int = 5) -> list[float]:
+    """Median seconds of each function, run in turn so that all meet the same machine."""
+    times: list[list[float]] = [[] for _ in functions]
+    for round_ in range(repeats + 1):
+        for function, taken in zip(functions, times, strict=True):
+            began = time.perf_counter()
+            function()
+            if round_:  # the first is a warm-up
+                taken.append(time.perf_counter() - began)
+    return [statistics.median(taken) for taken in times]
+
+
+def random_sequences(n: int, length: int, seed: int = 0) -> list[str]:
+    codes = np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.int8)
+    return rna.decode(codes)
+
+
+def bench_training(n: int = 4000, batch_size: int = 100) -> None:
+    """Whole epochs of `fit`, as a user has them, against the network's own steps on batches that are ready."""
+    pairs = pd.DataFrame({"mirna_seq": random_sequences(n, 22), "target_seq": random_sequences(n, 50, 1)})
+    pairs["label"] = np.arange(n) % 2
+    epochs = 3
+    settings = train.Settings(epochs=epochs, batch_size=batch_size)
+
+    def fit() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            train.fit("mitar", pairs, pairs[:1000], Path(folder), settings=settings)
+
+    model = models.create("mitar").train()
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    codes = model.encode(pairs["mirna_seq"].tolist(), pairs["target_seq"].tolist())
+    labels = torch.tensor(pairs["label"].to_numpy(np.float32))
+    batches = list(zip(*(part.split(batch_size) for part in (*codes, labels)), strict=True))
+
+    def network() -> None:
+        for _ in range(epochs):
+            for mirna, target, y in batches:
+                optimizer.zero_grad(set_to_none=True)
+                F.binary_cross_entropy_with_logits(model(mirna, target), y).backward()
+                optimizer.step()
+            with torch.inference_mode():
+                model.eval()(*(part[:1000] for part in codes))
+                model.train()
+
+    whole, bare = alternate(fit, network, repeats=3)
+    record("training miTAR, whole epochs", epochs * n / whole, "examples/s", f"{CORES} threads, batch {batch_size}")
+    record("share of an epoch outside the network", 100 * max(0.0, 1 - bare / whole), "%", "encoding, loading, logging")
+
+
+def bench_windows(n_windows: int = 1024, n_mirnas: int = 8) -> None:
+    """Three ways to the same scores: shared, batched, and one window a call as the published script."""
+    model = models.create("mitar")
+    mirnas = torch.from_numpy(rna.encode(random_sequences(n_mirnas, 22), 26))
+    transcript = torch.from_numpy(rna.encode(random_sequences(1, 15 * n_windows + 53))[0])
+    starts = torch.arange(0, 15 * n_windows, 15)
+    windows = transcript.unfold(0, 53, 1)[starts]
+
+    @torch.inference_mode()
+    def shared() -> None:
+        model.score_windows(mirnas, transcript, starts)
+
+    @torch.inference_mode()
+    def batched() -> None:
+        model(mirnas[:1].expand(n_windows, -1), windows)
+
+    @torch.inference_mode()
+    def single() -> None:
+        for window in windows[:40]:
+            model(mirnas[:1], window[None])
+
+    for threads in sorted({1, CORES}):
+        torch.set_num_threads(threads)
+        seconds = alternate(shared, batched, single)
+        rates = [n / s for n, s in zip((n_windows * n_mirnas, n_windows, 40), seconds, strict=True)]
+        for name, rate in zip(("shared (score_windows)", "batched (forward)", "one by one"), rates, strict=True):
+            times = f"{threads} threads, {rate / rates[1]:.2g} x batched"
+            record(f"miTAR windows, {name}", rate, "windows/s", times)
+
+
+def bench_scan(n_transcripts: int = 300, length: int = 1500, n_mirnas: int = 40) -> None:
+    """A scan as a command, from FASTA to files, with the memory of all its processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        texts = random_sequences(n_transcripts, length)
+        io.write_fasta((Record(f"t{i}", text) for i, text in enumerate(texts)), here / "t.fa")
+        io.write_fasta(
+            (Record(f"m{i}", text) for i, text in enumerate(random_sequences(n_mirnas, 22, 2))), here / "m.fa"
+        )
+        n_windows = n_transcripts * n_mirnas * len(predict.window_starts(length, 53, 15))
+        model = models.create("mitar")
+        models.save(model, here / "fresh.safetensors")
+        for threads in sorted({1, CORES}):
+            for more, what in (([], "with duplexes"), (["--no-duplex"], "without duplexes")):
+                out = ["-o", str(here / f"out{threads}{len(more)}"), "--threads", str(threads), "-p", "0.5", *more]
+                command = [sys.executable, "-m", "mirscope", "scan", str(here / "m.fa"), str(here / "t.fa"), "--quiet"]
+                began = time.perf_counter()
+                peak = peak_memory([*command, "-m", str(here / "fresh.safetensors"), *out])
+                rate = n_windows / (time.perf_counter() - began)
+                record(f"scan command, {what}", rate, "windows/s", f"{threads} processes, {peak:.0f} MB in all")
+
+
+def peak_memory(command: list[str]) -> float:
+    """Run a command; the most memory (proportional set size, MB) of it and its children."""
+    process = subprocess.Popen(command)
+    peak = 0.0
+
+    def watch() -> None:
+        nonlocal peak
+        while process.poll() is None:
+            peak = max(peak, sum(map(memory, family(process.pid))))
+            time.sleep(1)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    if process.wait():
+        raise SystemExit(f"failed: {' '.join(command)}")
+    thread.join()
+    return peak
+
+
+def family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def memory(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def main() -> None:
+    torch.set_num_threads(CORES)
+    bench_training()
+    bench_windows()
+    bench_scan()
+    folder = Path(__file__).parent / "latest"
+    folder.mkdir(exist_ok=True)
+    runs.write_json(folder / "results.json", runs.environment() | {"cores": CORES, "results": RESULTS})
+    print(f"written: {folder / 'results.json'}")
+
+
+if __name__ == "__main__":
+    main()
