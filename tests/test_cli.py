@@ -207,6 +207,13 @@ BAD = [
     ("train mitar --data labels.tsv -o out --set filters", 2, "NAME=VALUE"),
     ("train mitar --data labels.tsv -o out --epochs 0", 2, "epochs"),
     ("train seed --data labels.tsv -o out", 2, "seed"),
+    ("train mitar --data labels.tsv -o out --set gates=elu", 2, "elu"),
+    ("train mitar --data labels.tsv -o out --set filters=abc", 2, "abc"),
+    ("train mitar --data labels.tsv -o out --set dropout=2", 2, "dropout"),
+    ("train mitar --data labels.tsv -o out --schedule slow", 2, "slow"),
+    ("scan - -", 2, "stdin"),
+    ("scan {mirnas} {utrs} -m seed -o labels.tsv", 1, "folder"),
+    ("score labels.tsv -m published.h5", 1, "models import"),
     ("models info nothing", 2, "nothing"),
     ("models import {utrs} --as mitar -o x", 1, "utr3_reporters"),
     ("models import {utrs} --as nothing -o x", 2, "nothing"),
@@ -233,6 +240,25 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, pairs, command,
     assert out == ""
     assert {path.name for path in tmp_path.iterdir()} - before <= {"out", "results"}
     assert not list(tmp_path.glob("*/*"))
+
+
+def test_a_scan_leaves_nothing_of_an_earlier_one(run, tmp_path):
+    run(f"scan {MIRNAS} {REPORTERS} -m seed -o out --format tsv --format bed --threads 1 --quiet")
+    run(f"scan {MIRNAS} {REPORTERS} -m seed -o out --format bed --threads 1 --quiet")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"sites.bed", "genes.tsv", "run.json"}
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path):
+    command = f"{sys.executable} -m mirscope scan {MIRNAS} <(cat {REPORTERS}) -m seed -o - --threads 1 --quiet"
+    piped = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert piped.stdout == (GOLDEN / "seed" / "sites.tsv").read_text()
+
+
+def test_an_error_in_stdin_names_stdin(tmp_path):
+    command = [sys.executable, "-m", "mirscope", "scan", str(MIRNAS), "-", "-m", "seed", "-o", "-"]
+    done = subprocess.run(command, input=">a\nMKV\n", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("mirscope: stdin:2: a: unexpected 'M'")
 
 
 def test_debug_shows_the_traceback(run):

@@ -48,6 +48,34 @@ def test_fit_leaves_the_callers_random_numbers_alone(pairs, tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_undefined_measures_are_null(pairs, tmp_path):
+    """A test split of one class: half the measures are undefined, and the run is finished all the same."""
+    table = pairs.assign(split=(["train"] * 4 + ["valid"] * 2 + ["test"] * 2) * (len(pairs) // 8))
+    table = table[(table["split"] != "test") | (table["label"] == 1)]
+    io.write_table(table, tmp_path / "pairs.tsv")
+    settings = train.Settings(epochs=1)
+    train.run("mitar", str(tmp_path / "pairs.tsv"), tmp_path / "out", settings=settings, config=SMALL)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["test"]["specificity"] == [None, None, None]
+    assert record["test"]["sensitivity"][0] is not None
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
+
+
+def test_an_empty_split_column_is_none(pairs, tmp_path):
+    io.write_table(pairs.assign(split=""), tmp_path / "pairs.tsv")
+    model = train.run(
+        "mitar", str(tmp_path / "pairs.tsv"), tmp_path / "out", settings=train.Settings(epochs=1), config=SMALL
+    )
+    assert sum(model.provenance["n"].values()) == len(pairs)
+
+
+def test_the_rate_goes_up_and_down():
+    settings = train.Settings(epochs=10, schedule="one-cycle", learning_rate=0.5)
+    rates = [train._learning_rate(settings, done) for done in (0, 0.15, 0.3, 0.65, 1)]
+    assert rates == pytest.approx([0.02, 0.26, 0.5, 0.25, 0])
+    assert train._learning_rate(train.Settings(), 0.4) == 0.001
+
+
 def test_labels_are_needed(pairs, tmp_path):
     for wrong in (pairs.drop(columns="label"), pairs[pairs["label"] == 1], pairs[:0]):
         with pytest.raises(InputError, match="both labels"):
@@ -67,6 +95,9 @@ def test_a_checkpoint_of_another_run_is_refused(pairs, tmp_path):
     with pytest.raises(UsageError, match="learning_rate"):
         changed = train.Settings(epochs=2, learning_rate=0.5)
         train.fit("mitar", pairs, pairs, tmp_path, settings=changed, config=SMALL, resume=True)
+    with pytest.raises(UsageError, match="pairs"):
+        again = {"settings": train.Settings(epochs=2), "config": SMALL, "resume": True}
+        train.fit("mitar", pairs[::-1], pairs, tmp_path, **again)
     with pytest.raises(UsageError, match="config"):
         train.fit("mitar", pairs, pairs, tmp_path, settings=train.Settings(epochs=2), resume=True)
     _, history = train.fit(

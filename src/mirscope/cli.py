@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer._click.exceptions import ClickException
 
 from mirscope.errors import InputError, MirscopeError, UsageError
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code: int = app(args=arguments, prog_name="mirscope", standalone_mode=False) or 0
-    except ClickException as error:
+    except typer.TyperException as error:
         print(f"mirscope: {_usage(error, arguments)}", file=sys.stderr)
         return 2
     except MirscopeError as error:
@@ -93,7 +92,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def score(
     pairs: Annotated[
-        Path, typer.Argument(help="Table of pairs: TSV, CSV or Parquet with mirna_seq, target_seq; - is stdin.")
+        str, typer.Argument(metavar="PAIRS", help="Table of pairs: TSV, CSV or Parquet (- is stdin), or a data set.")
     ],
     model: ModelName = DEFAULT_MODEL,
     output: Annotated[
@@ -110,11 +109,13 @@ def score(
     read as well.
     """
     _start(quiet, threads)
-    from mirscope import io, predict
+    from mirscope import datasets, io, predict
 
     network = _load(model)
-    table = io.read_pairs(pairs)
-    table["score"] = predict.score(network, table)
+    table = datasets.load_pairs(pairs) if pairs.partition(":")[0] in datasets.names() else io.read_pairs(pairs)
+    if "score" in table:
+        logging.getLogger("mirscope").warning("%s: its column score is replaced", pairs)
+    table = table.drop(columns="score", errors="ignore").assign(score=predict.score(network, table))
     io.write_table(table, output)
 
 
@@ -141,7 +142,7 @@ def scan(
     gene_score: Annotated[
         GeneScore, typer.Option(help="Rank genes by the best site, noisy-or of sites, or their number.")
     ] = "max",
-    min_sites: Annotated[int, typer.Option("--min-sites", "-ns", min=1, help="Fewer sites make no target gene.")] = 1,
+    min_sites: Annotated[int, typer.Option("--min-sites", min=1, help="Fewer sites make no target gene.")] = 1,
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -182,6 +183,8 @@ def scan(
         transcripts, queries = mirnas, [_inline(text, number) for number, text in enumerate(mirna, 1)]
     elif transcripts is None:
         raise UsageError("give the miRNAs and the transcripts: mirscope scan MIRNAS TRANSCRIPTS (or --mirna SEQUENCE)")
+    elif str(mirnas) == str(transcripts) == "-":
+        raise UsageError("stdin can give the miRNAs or the transcripts, not both")
     else:
         queries = io.read_fasta(mirnas)
     network = _load(model)
@@ -341,9 +344,7 @@ def models_list(quiet: Quiet = False, debug: Debug = False) -> None:
         model = models.load(name)
         n_parameters = sum(parameter.numel() for parameter in model.parameters())
         window = f"{model.lengths[-1]} nt, every {model.stride}"
-        rows.append(
-            (name, models.architecture(model), f"{n_parameters:,}", window, model.provenance.get("data", "no training"))
-        )
+        rows.append((name, models.architecture(model), f"{n_parameters:,}", window, _source(model)))
     _table(("model", "network", "parameters", "window", "trained on"), rows)
     print(f"\nnetworks to train: {', '.join(n for n in models.names() if models.needs_weights(n))}")
 
@@ -445,7 +446,7 @@ def data_verify(
         raise InputError(f"not the file of the catalogue: {', '.join(check.name for check in different)}")
 
 
-def _usage(error: ClickException, arguments: Sequence[str]) -> str:
+def _usage(error: typer.TyperException, arguments: Sequence[str]) -> str:
     """The message of a usage error in one line, with the value, which typer leaves out."""
     message = " ".join(error.format_message().split())
     options = getattr(getattr(error, "param", None), "opts", [])
@@ -453,12 +454,17 @@ def _usage(error: ClickException, arguments: Sequence[str]) -> str:
     return f"{message} (given: {' '.join(given)})" if given else message
 
 
-def _start(quiet: bool, threads: int | None = None) -> None:
+def start_log(quiet: bool = False) -> None:
+    """Send what the package reports to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("mirscope")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def _start(quiet: bool, threads: int | None = None) -> None:
+    start_log(quiet)
     if threads:
         import torch
 
@@ -477,6 +483,10 @@ def _inline(text: str, number: int) -> Record:
     name, _, sequence = text.rpartition("=")
     name = name or f"mirna{number}"
     return io.Record(name, io.normalise(sequence, path="--mirna", record=name)[0])
+
+
+def _source(model: Model) -> str:
+    return str(model.provenance.get("data") or model.provenance.get("imported_from") or "no training")
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -514,22 +524,28 @@ def _here(name: str) -> str:
         return "no"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _spooled(path: Path) -> Iterator[Path]:
-    """The path; of stdin, a file with what it gave, since transcripts are read more than once."""
-    if str(path) != "-":
+    """The path; of stdin or a pipe, a file with what it gave, since transcripts are read more than once."""
+    if path.is_file() or path.is_dir() or not (str(path) == "-" or path.exists()):
         yield path
         return
     import shutil
     import tempfile
 
     with tempfile.NamedTemporaryFile(suffix=".fa") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+        with contextlib.ExitStack() as stack:
+            source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+            shutil.copyfileobj(source, file)
         file.flush()
-        yield Path(file.name)
+        try:
+            yield Path(file.name)
+        except InputError as error:
+            error.path = "stdin" if str(path) == "-" else path
+            raise
 
 
-@contextmanager
+@contextlib.contextmanager
 def _bar(title: str, total: int | None, quiet: bool) -> Iterator[Any]:
     """A progress bar on a terminal's stderr; yields a function that advances it."""
     from rich.console import Console

@@ -330,6 +330,8 @@ def random_split(
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(int(skip_first), len(table))
+    if len(rows) < 5:
+        raise InputError(f"{len(rows)} pairs are too few to split; expected 5 or more")
     rest, tested = train_test_split(rows, test_size=test, random_state=random_state)
     _, validated = train_test_split(rest, test_size=valid, random_state=random_state)
     split = np.full(len(table), "train", dtype=object)

@@ -34,6 +34,6 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: str | Path, record: dict[str, Any]) -> None:
-    """Write a record as strict, indented JSON."""
+    """Write a record as indented JSON."""
     with io.atomic(path) as partial:
-        Path(partial).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+        partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")

@@ -186,6 +186,8 @@ def scan_files(
         "transcripts": runs.checksum(transcripts.path),
         "settings": asdict(settings),
     }
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file; expected a folder to write to", path=folder)
     parts = folder / "unfinished"
     _begin(parts, identity, resume)
     n_windows = n_scored = 0
@@ -248,6 +250,8 @@ def _write_sites(
     def sites() -> Iterator[pd.DataFrame]:
         return (pd.read_parquet(part) for part in parts)
 
+    for format_ in set(FORMATS) - set(formats):  # of an earlier scan
+        (folder / f"sites.{format_}").unlink(missing_ok=True)
     files = [folder / f"sites.{format_}" for format_ in formats]
     for format_, path in zip(formats, files, strict=True):
         if format_ == "tsv":
@@ -382,9 +386,9 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame
     codes = rna.encode(["".join(r.sequence.ljust(w, "N") for r, w in zip(chunk.transcripts, widths, strict=True))])[0]
     n_windows = np.array([len(starts) for starts in chunk.starts])
     starts = np.concatenate(chunk.starts) + np.repeat(offsets, n_windows)
-    scores = _score(model, chunk.mirnas, codes, starts)  # (m, w)
+    logits = _logits(model, chunk.mirnas, codes, starts)  # (m, w)
 
-    mirna, at = np.nonzero(scores >= settings.threshold)
+    mirna, at = np.nonzero(predict.probability(logits) >= settings.threshold)
     transcript = np.repeat(np.arange(len(chunk.transcripts)), n_windows)[at]
     order = np.lexsort((at, mirna, transcript))
     mirna, at, transcript = mirna[order], at[order], transcript[order]
@@ -396,8 +400,8 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame
         opens[1:] = (mirna[1:] != mirna[:-1]) | (transcript[1:] != transcript[:-1]) | (first[1:] >= last[:-1])
     heads = np.flatnonzero(opens)
     site = np.cumsum(opens) - 1
-    score = scores[mirna, at]
-    peak = heads + _first_of_group(score, heads, site)
+    logit = logits[mirna, at]
+    peak = heads + _first_of_group(logit, heads, site)  # logits, since high scores are all 1
     ends = np.append(heads, len(at))[1:] - 1
     base, mirna = offsets[transcript[heads]], mirna[heads]
     start, end = first[heads], last[ends]
@@ -410,7 +414,7 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame
             "start": start - base,
             "end": end - base,
             "strand": "+",
-            "score": score[peak],
+            "score": predict.probability(logit[peak]),
             "n_windows": ends - heads + 1,
             "peak_start": first[peak] - base,
             "peak_end": last[peak] - base,
@@ -432,21 +436,21 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame
     return table
 
 
-def _score(
+def _logits(
     model: Model, mirnas: Sequence[Record], codes: NDArray[np.int8], starts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Scores (m, w) of windows of codes."""
+    """Logits (m, w) of windows of codes."""
     where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     queries = torch.from_numpy(rna.encode([record.sequence for record in mirnas], model.lengths[0])).to(where)
     text = torch.from_numpy(codes).to(where)
-    scores = np.empty((len(mirnas), len(starts)), dtype=np.float32)
+    logits = np.empty((len(mirnas), len(starts)), dtype=np.float32)
     with torch.inference_mode():
         for low in range(0, len(starts), WINDOWS_AT_ONCE):
             block = starts[low : low + WINDOWS_AT_ONCE]
             stretch = text[block[0] : block[-1] + model.lengths[-1]]
-            logits = model.score_windows(queries, stretch, torch.from_numpy(block - block[0]).to(where))
-            scores[:, low : low + WINDOWS_AT_ONCE] = logits.sigmoid().cpu().numpy()
-    return scores
+            found = model.score_windows(queries, stretch, torch.from_numpy(block - block[0]).to(where))
+            logits[:, low : low + WINDOWS_AT_ONCE] = found.cpu().numpy()
+    return logits
 
 
 def _first_of_group(

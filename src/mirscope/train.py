@@ -6,6 +6,7 @@ to read (docs/decisions/002-training-loop.md).
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -107,7 +108,7 @@ def fit(
             "model": name,
             "config": asdict(model.config),
             "settings": asdict(settings),
-            "n": [len(y), len(y_valid)],
+            "pairs": [_checksum(*x, y), _checksum(*x_valid, y_valid)],
         }
         state: dict[str, Any] = {
             "identity": identity,
@@ -173,7 +174,7 @@ def run(
     with torch.random.fork_rng(devices=[]):
         models.create(name, **(config or {}))  # bad names and settings show before the data is read
     pairs = datasets.load_pairs(data)
-    if "split" not in pairs:
+    if "split" not in pairs or not pairs["split"].isin(datasets.SPLITS).any():
         pairs["split"] = datasets.random_split(pairs, random_state=settings.random_state)
     parts = {split: pairs[pairs["split"] == split] for split in datasets.SPLITS}
     log.info("%s: %s pairs", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
@@ -185,16 +186,14 @@ def run(
         "settings": asdict(settings),
         "epochs": len(history),
         "best_epoch": int(best["epoch"]),
-        "valid": {
-            key.removeprefix("valid_"): round(float(best[key]), 6) for key in HISTORY if key.startswith("valid_")
-        },
+        "valid": {key.removeprefix("valid_"): _plain(best[key]) for key in HISTORY if key.startswith("valid_")},
         "device": predict.device().type,
     }
     if len(parts["test"]):
         scores = predict.score(model, parts["test"])
         summary = metrics.summarise(parts["test"]["label"], scores)
-        record["test"] = {metric: [round(v, 6) for v in row] for metric, *row in summary.itertuples(index=False)}
-        log.info("test: accuracy %.4f, AUROC %.4f", record["test"]["accuracy"][0], record["test"]["auroc"][0])
+        record["test"] = {metric: [_plain(v) for v in row] for metric, *row in summary.itertuples(index=False)}
+        log.info("test: accuracy %s, AUROC %s", record["test"]["accuracy"][0], record["test"]["auroc"][0])
     model.provenance = record
     models.save(model, folder / "model.safetensors")
     io.write_tsv([history], folder / "history.tsv", list(HISTORY))
@@ -210,6 +209,11 @@ def run(
     (folder / "checkpoint.pt").unlink()
     log.info("written: %s", folder)
     return model
+
+
+def _plain(value: float) -> float | None:
+    """Six decimals; what is undefined is null in JSON."""
+    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def _epoch(
@@ -269,6 +273,13 @@ def _examples(model: Model, pairs: pd.DataFrame, role: str, device: torch.device
     return x, torch.tensor(pairs["label"].to_numpy(np.float32), device=device)
 
 
+def _checksum(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _read_checkpoint(path: Path, identity: dict[str, Any], resume: bool, device: torch.device) -> dict[str, Any]:
     if not resume:
         raise UsageError(f"{path.parent} holds an unfinished run; --resume goes on with it, or choose another folder")
@@ -278,7 +289,7 @@ def _read_checkpoint(path: Path, identity: dict[str, Any], resume: bool, device:
         raise InputError(f"not a checkpoint ({str(error).splitlines()[0]})", path=path) from error
     for part, value in state["identity"].items():
         if value != identity[part] and part != "settings":
-            raise UsageError(f"the run in {path.parent} has {part} {value}, this one {identity[part]}")
+            raise UsageError(f"the run in {path.parent} had other {part}: {value}, this one has {identity[part]}")
         if part == "settings":
             for setting, old in value.items():
                 longer = setting == "epochs" and identity[part]["schedule"] == "constant"

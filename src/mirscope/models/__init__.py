@@ -15,10 +15,10 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -102,10 +102,15 @@ def create(name: str, **settings: Any) -> Model:
     if name not in names():
         raise _unknown(name, names())
     module = importlib.import_module(f"{__name__}.{name}")
-    known = [field.name for field in fields(module.Config)]
-    for setting in settings:
-        if setting not in known:
-            raise UsageError(f"{name} has no setting {setting!r}; it has {', '.join(known) or 'none'}")
+    kinds = get_type_hints(module.Config)
+    for setting, value in settings.items():
+        if setting not in kinds:
+            raise UsageError(f"{name} has no setting {setting!r}; it has {', '.join(kinds) or 'none'}")
+        choices = get_args(kinds[setting])
+        if choices and value not in choices:
+            raise UsageError(f"{setting} is {value!r}; expected one of {', '.join(choices)}")
+        if not choices and not isinstance(value, (int, float) if kinds[setting] is float else kinds[setting]):
+            raise UsageError(f"{setting} is {value!r}; expected a value like {getattr(module.Config(), setting)!r}")
     model: Model = module.Network(module.Config(**settings))
     model.config, model.name, model.provenance = module.Config(**settings), name, {}
     return model.eval()
@@ -127,6 +132,8 @@ def load(name: str | Path) -> Model:
         WeightsError: the file is not one of ours, or does not fit its network.
     """
     path = Path(name)
+    if path.suffix in (".h5", ".hdf5", ".keras"):
+        raise WeightsError("a Keras file; turn it into a weight file with: mirscope models import", path=path)
     if not path.is_file():
         path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
@@ -180,5 +187,5 @@ def card(name: str) -> str:
 
 def _unknown(name: str, known: Sequence[str]) -> UsageError:
     close = get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return UsageError(f"no model {name!r}{hint} Known: {', '.join(known)}; or give the path of a weight file")
+    hint = f"did you mean {close[0]}?" if close else "expected one of"
+    return UsageError(f"no model {name!r}; {hint} ({', '.join(known)})")

@@ -11,8 +11,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mirscope import rna
+from mirscope.errors import UsageError
 from mirscope.io import KerasModel
 from mirscope.models import Model
+
+MIRNA_LENGTH = 26
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,14 @@ class Config:
     dropout: float = 0.2
     gates: Literal["tanh", "relu"] = "tanh"
 
-
-MIRNA_LENGTH = 26
+    def __post_init__(self) -> None:
+        joined = MIRNA_LENGTH + self.target_length
+        if not (self.target_length > 0 and self.filters > 0 and self.hidden > 0 and 0 < self.kernel < joined):
+            raise UsageError(
+                f"mitar: sizes must be above 0, and the kernel shorter than the {joined} nt it slides along"
+            )
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}; expected a number from 0 to 1")
 
 
 class Network(Model):
