@@ -256,9 +256,15 @@ def test_a_pipe_is_read_as_a_file_is(tmp_path):
 
 def test_an_error_in_stdin_names_stdin(tmp_path):
     command = [sys.executable, "-m", "mirscope", "scan", str(MIRNAS), "-", "-m", "seed", "-o", "-"]
-    done = subprocess.run(command, input=">a\nMKV\n", capture_output=True, text=True)
+    done = subprocess.run(command, input=">a\nMKLV\n", capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("mirscope: stdin:2: a: unexpected 'M'")
+    assert done.stderr.startswith("mirscope: stdin:2: a: unexpected 'L'")
+
+
+def test_a_warning_comes_once_though_the_file_is_read_twice(run, tmp_path):
+    (tmp_path / "iupac.fa").write_text(">a\nACGURYACGU\n")
+    _, err = run(f"scan {MIRNAS} iupac.fa -m seed -o - --threads 1")
+    assert err.count("2 IUPAC codes became N") == 1
 
 
 def test_debug_shows_the_traceback(run):

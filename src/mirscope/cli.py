@@ -458,6 +458,14 @@ def start_log(quiet: bool = False) -> None:
     """Send what the package reports to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
+    warned: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:  # files that are read twice would warn twice
+        known = record.getMessage() in warned
+        warned.add(record.getMessage() if record.levelno >= logging.WARNING else "")
+        return not known
+
+    handler.addFilter(is_new)
     logger = logging.getLogger("mirscope")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
