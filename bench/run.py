@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from measure import peak_memory
 from mirscope import io, models, predict, rna, runs, train
 from mirscope.io import Record
 
@@ -130,41 +129,6 @@ def bench_scan(n_transcripts: int = 300, length: int = 1500, n_mirnas: int = 40)
                 peak = peak_memory([*command, "-m", str(here / "fresh.safetensors"), *out])
                 rate = n_windows / (time.perf_counter() - began)
                 record(f"scan command, {what}", rate, "windows/s", f"{threads} processes, {peak:.0f} MB in all")
-
-
-def peak_memory(command: list[str]) -> float:
-    """Run a command; the most memory (proportional set size, MB) of it and its children."""
-    process = subprocess.Popen(command)
-    peak = 0.0
-
-    def watch() -> None:
-        nonlocal peak
-        while process.poll() is None:
-            peak = max(peak, sum(map(memory, family(process.pid))))
-            time.sleep(1)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    if process.wait():
-        raise SystemExit(f"failed: {' '.join(command)}")
-    thread.join()
-    return peak
-
-
-def family(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
-def memory(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def main() -> None:
