@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirscope import io, models, predict, rna, scan, tables
-from mirscope.errors import InputError, UsageError
+from mirscope.errors import InputError, MirscopeError, UsageError
 from mirscope.io import Record
 
 LET7 = "UGAGGUAGUAGGUUGUAUAGUU"
@@ -262,3 +263,27 @@ def test_a_killed_scan_leaves_nothing_half_and_resumes_to_the_same(mirnas, trans
     for name in ("sites.tsv", "genes.tsv", "sites.bed", "sites.gff3"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert (tmp_path / "whole" / "sites.tsv").stat().st_size > 1000
+
+
+def test_an_interrupted_scan_ends_its_processes(model, mirnas, transcripts, monkeypatch):
+    monkeypatch.setattr(scan, "PAIRS_AT_ONCE", 10)
+    before = set(multiprocessing.active_children())
+    chunks = scan.iter_sites(model, mirnas, transcripts, threads=2)
+    next(chunks)
+    working = set(multiprocessing.active_children()) - before
+    assert len(working) == 2
+    chunks.close()
+    for process in working:
+        process.join(10)
+        assert not process.is_alive()
+
+
+def test_a_dead_process_is_an_error_and_no_hang(model, mirnas, transcripts, monkeypatch):
+    monkeypatch.setattr(scan, "PAIRS_AT_ONCE", 10)
+    before = set(multiprocessing.active_children())
+    chunks = scan.iter_sites(model, mirnas, transcripts, threads=2)
+    next(chunks)
+    for process in set(multiprocessing.active_children()) - before:
+        process.kill()
+    with pytest.raises(MirscopeError, match="--resume"):
+        list(chunks)

@@ -454,10 +454,16 @@ def _usage(error: typer.TyperException, arguments: Sequence[str]) -> str:
     return f"{message} (given: {' '.join(given)})" if given else message
 
 
+class _Stderr(logging.Handler):
+    """Prints messages to what stderr is at that moment: a progress bar puts itself there, and moves down."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def start_log(quiet: bool = False) -> None:
     """Send what the package reports to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler = _Stderr()
     warned: set[str] = set()
 
     def is_new(record: logging.LogRecord) -> bool:  # files that are read twice would warn twice

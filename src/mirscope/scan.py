@@ -16,6 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from mirscope import io, plot, predict, rna, runs, tables
-from mirscope.errors import InputError, UsageError
+from mirscope.errors import InputError, MirscopeError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
 
@@ -329,9 +330,9 @@ def _in_order(model: Model, chunks: Iterable[_Chunk], settings: Settings, thread
         for chunk in chunks:
             yield _scan_chunk(model, chunk, settings)
         return
-    with ProcessPoolExecutor(
-        threads, multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(model.cpu(), settings)
-    ) as pool:
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(threads, context, initializer=_begin_worker, initargs=(model.cpu(), settings)) as pool:
         under_way: deque[Future[pd.DataFrame]] = deque()
         try:
             for chunk in chunks:
@@ -340,8 +341,14 @@ def _in_order(model: Model, chunks: Iterable[_Chunk], settings: Settings, thread
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BrokenProcessPool as error:
+            raise MirscopeError(
+                "a process of the scan was killed, perhaps for lack of memory; --resume goes on, with fewer --threads"
+            ) from error
+        except BaseException:  # nobody waits for the chunks under way any more
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
 
 
 _worker: tuple[Model, Settings]
