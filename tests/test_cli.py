@@ -137,6 +137,12 @@ def test_evaluate_prints_the_floors_and_writes_them(run, tmp_path, pairs):
     }
 
 
+def test_evaluate_with_plots_alone_writes_the_figures_beside_them(run, tmp_path, pairs):
+    io.write_table(pairs, tmp_path / "pairs.tsv")
+    run("evaluate seed pairs.tsv --plots some/plots --threads 1")
+    assert (tmp_path / "some" / "plots" / "evaluation.json").is_file()
+
+
 def test_evaluate_background(run, tmp_path, pairs):
     io.write_table(pairs, tmp_path / "pairs.tsv")
     out, _ = run(f"evaluate seed pairs.tsv --background --transcripts {REPORTERS} --json out.json --threads 1")

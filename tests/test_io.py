@@ -757,3 +757,8 @@ def test_real_sequences(data):
 
 def test_all_is_one_kind_of_error():
     assert issubclass(InputError, MirscopeError)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "excel.csv").write_bytes("mirna_seq,target_seq\nUGAGGUAG,CUACCUCA\n".encode("utf-8-sig"))
+    assert io.read_pairs(tmp_path / "excel.csv")["mirna_seq"].tolist() == ["UGAGGUAG"]

@@ -384,6 +384,7 @@ def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None 
         The files written.
     """
     written = [Path(path)]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with io.atomic(path) as partial:
         Path(partial).write_text(evaluation.to_json(), encoding="utf-8")
     if plots is None:

@@ -377,7 +377,7 @@ def _require(columns: tuple[Column, ...], header: list[str], name: str, line: in
 def _rows(data: bytes, name: str) -> tuple[bool, list[list[str]]]:
     """Whether tabs separate the fields, and the fields of each line; blank lines at the end do not count."""
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # spreadsheets put a byte-order mark before the first column's name
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8 text; expected a table", path=name, line=line) from None
