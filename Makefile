@@ -13,9 +13,12 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/mirscope scan examples/mirnas.fa examples/utr3_reporters.fa -o results/demo --plot 3 --format tsv --format bed --format gff3 --format fasta
-	@$(BIN)/python examples/check.py examples/truth.tsv results/demo/sites.tsv
-	@echo "results are in results/demo: sites.tsv genes.tsv sites.bed sites.gff3 sites.fasta plots/"
+	$(BIN)/mirscope scan examples/mirnas.fa examples/utr3_reporters.fa -o results/demo --plot 2
+	$(BIN)/mirscope scan examples/mirnas.fa examples/utr3_reporters.fa -o results/demo-seed --model seed --plot 2
+	@$(BIN)/python examples/check.py results/demo/sites.tsv
+	@$(BIN)/python examples/check.py results/demo-seed/sites.tsv
+	@echo "Results: results/demo (miTAR, the default model) and results/demo-seed (seed matches): sites.tsv, genes.tsv,"
+	@echo "sites.bed, sites.gff3, plots/. Which of them to believe: README.md, 'How sure to be'."
 
 test: setup
 	$(BIN)/python -m pytest -n 2

@@ -429,8 +429,6 @@ def sites(*rows):
     table = table.assign(
         strand=pd.Series(["+"] * n, dtype="str"),
         n_windows=np.full(n, 2),
-        peak_start=table.start,
-        peak_end=table.end,
         seed_start=table.start,
         mfe=np.full(n, -12.3),
         duplex_start=np.full(n, -1),

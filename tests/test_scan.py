@@ -92,40 +92,53 @@ def test_processes_do_not_show(model, mirnas, transcripts, monkeypatch):
 
 
 def merged(rows, threshold):
-    """The slow and obvious merge of windows to sites."""
+    """The slow and obvious merge: the best hit takes those that overlap it, then the best of the rest."""
     sites = []
-    for (_, _), group in rows[rows["score"] >= threshold].groupby(["target_id", "mirna_id"], sort=False):
-        for row in group.sort_values("start").itertuples():
-            if sites and sites[-1]["key"] == (row.target_id, row.mirna_id) and row.start < sites[-1]["end"]:
-                sites[-1]["end"] = row.end
-                sites[-1]["scores"].append((row.score, -row.start))
-            else:
-                sites.append(
-                    {
-                        "key": (row.target_id, row.mirna_id),
-                        "start": row.start,
-                        "end": row.end,
-                        "scores": [(row.score, -row.start)],
-                    }
-                )
+    for _, group in rows[rows["score"] >= threshold].groupby(["target_id", "mirna_id"], sort=False):
+        hits = list(group.itertuples())
+        found = []
+        while hits:
+            best = max(hits, key=lambda hit: (hit.score, -hit.start))
+            near = [hit for hit in hits if hit.start < best.end and best.start < hit.end]
+            found.append((best.target_id, best.mirna_id, best.start, best.end, best.score))
+            hits = [hit for hit in hits if hit not in near]
+        sites += sorted(found, key=lambda site: site[2])
     return sites
 
 
-@pytest.mark.parametrize("stride", [15, 53, 60])
-def test_sites_are_hits_that_overlap(model, mirnas, transcripts, stride):
+@pytest.mark.parametrize("stride", [4, 15, 53, 60])
+def test_sites_are_the_best_of_hits_that_overlap(model, mirnas, transcripts, stride):
     rows = scan.scan(
         model, mirnas, transcripts, settings=scan.Settings(threshold=0, merge=False, duplexes=False, stride=stride)
     )
     threshold = float(rows["score"].median())
-    expected = merged(rows, threshold)
     found = scan.scan(model, mirnas, transcripts, settings=scan.Settings(threshold=threshold, stride=stride))
     tables.check(found, tables.SITES)
-    assert len(found) == len(expected) > 3
-    for site, row in zip(expected, found.itertuples(), strict=True):
-        assert (row.target_id, row.mirna_id) == site["key"]
-        assert (row.start, row.end, row.n_windows) == (site["start"], site["end"], len(site["scores"]))
-        score, minus_start = max(site["scores"])
-        assert (row.score, row.peak_start) == (score, -minus_start)
+    columns = ["target_id", "mirna_id", "start", "end", "score"]
+    assert [tuple(row) for row in found[columns].itertuples(index=False)] == merged(rows, threshold)
+    assert found["n_windows"].sum() == (rows["score"] >= threshold).sum()
+    for _, group in found.groupby(["target_id", "mirna_id"]):
+        assert (group["start"].to_numpy()[1:] >= group["end"].to_numpy()[:-1]).all()
+
+
+@settings(deadline=None)
+@given(
+    hits=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 120), st.integers(0, 5)), unique_by=lambda h: h[:2]),
+    window=st.integers(1, 30),
+)
+def test_merge_is_the_slow_merge(hits, window):
+    hits.sort()
+    group, starts, logits = (np.array([hit[i] for hit in hits], dtype=np.int64) for i in range(3))
+    rest, sites, n_merged = set(range(len(hits))), [], {}
+    while rest:
+        best = min(rest, key=lambda i: (-logits[i], i))
+        near = {i for i in rest if group[i] == group[best] and abs(starts[i] - starts[best]) < window}
+        sites.append(best)
+        n_merged[best] = len(near)
+        rest -= near
+    found, counts = scan.merge(group, starts, logits.astype(np.float32), window)
+    assert found.tolist() == sorted(sites)
+    assert counts.sum() == len(hits)
 
 
 def test_sites_are_annotated_as_their_sequence_says(model, mirnas, transcripts):
@@ -138,7 +151,7 @@ def test_sites_are_annotated_as_their_sequence_says(model, mirnas, transcripts):
         assert (row.seed_start == -1) == (row.seed_type == "")
         if row.seed_type:
             assert rna.seed_type(mirna, text[row.seed_start : row.seed_start + 8]) != ""
-        best = rna.duplex(mirna, text[row.peak_start : row.peak_end])
+        best = rna.duplex(mirna, text[row.start : row.end])
         assert (row.mfe, row.duplex_target, row.duplex_pairs) == (best.mfe, best.target, best.pairs)
         paired = row.duplex_target.replace("-", "")
         assert text[row.duplex_start : row.duplex_start + len(paired)] == paired or not paired
@@ -146,9 +159,7 @@ def test_sites_are_annotated_as_their_sequence_says(model, mirnas, transcripts):
 
 def test_seed_model_finds_the_planted_site(mirnas, transcripts):
     found = scan.scan(models.create("seed"), mirnas[:1], transcripts, settings=scan.Settings(threshold=0.85))
-    assert found[["target_id", "peak_start", "seed_type", "seed_start"]].to_numpy().tolist() == [
-        ["utr5", 300, "8mer", 300]
-    ]
+    assert found[["target_id", "start", "seed_type", "seed_start"]].to_numpy().tolist() == [["utr5", 300, "8mer", 300]]
 
 
 def test_no_hits_is_an_empty_table(model, mirnas, transcripts):

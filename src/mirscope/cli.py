@@ -136,7 +136,10 @@ def scan(
         int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
     ] = None,
     all_windows: Annotated[
-        bool, typer.Option("--all-windows", help="A row for every hit, not for merged sites.")
+        bool,
+        typer.Option(
+            "--all-windows", help="A row for every hit; otherwise hits that overlap are merged into the best of them."
+        ),
     ] = False,
     duplex: Annotated[bool, typer.Option(help="Draw the best duplex of each site and give its energy.")] = True,
     gene_score: Annotated[
@@ -163,9 +166,9 @@ def scan(
 ) -> None:
     """Find the sites of miRNAs in transcripts, and rank the target genes.
 
-    Every window of every transcript is scored with every miRNA; hits that overlap are merged to sites. Writes to the
-    output folder: sites.tsv (mirna_id, target_id, start, end, score, seed type, duplex ...; 0-based, half-open),
-    genes.tsv (ranked), sites.bed, sites.gff3, run.json.
+    Every window of every transcript is scored with every miRNA; hits that overlap are merged into the best of them, a
+    site. Writes to the output folder: sites.tsv (mirna_id, target_id, start, end, score, seed type, duplex ...;
+    0-based, half-open), genes.tsv (ranked), sites.bed, sites.gff3, run.json.
 
     Examples:
 

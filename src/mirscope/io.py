@@ -611,8 +611,8 @@ def write_sites_fasta(
 ) -> None:
     """Write sites as miTAR does: a header `>mirna|gene|n_sites|window_index|score`, then miRNA and window joined.
 
-    The miRNA stands 3'->5', filled with N to `mirna_length`; the best window follows 5'->3', filled to `window`.
-    `n_sites` counts the sites of that miRNA and transcript; `window_index` is `peak_start / stride`, rounded up (the
+    The miRNA stands 3'->5', filled with N to `mirna_length`; the site follows 5'->3', filled to `window`.
+    `n_sites` counts the sites of that miRNA and transcript; `window_index` is `start / stride`, rounded up (the
     last window of a transcript need not lie on the grid).
 
     Args:
@@ -639,7 +639,7 @@ def write_sites_fasta(
                         problem = f"no transcript {_show(target)} after the one before; expected the order of the sites"
                         raise TableError(problem, path=path)
                 counts = rows["mirna_id"].value_counts()
-                columns = (rows["mirna_id"], rows["score"], rows["peak_start"], rows["peak_end"])
+                columns = (rows["mirna_id"], rows["score"], rows["start"], rows["end"])
                 for mirna, score, start, end in zip(*columns, strict=True):
                     if mirna not in mirnas:
                         raise TableError(f"no sequence of miRNA {_show(mirna)}", path=path)

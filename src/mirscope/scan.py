@@ -53,7 +53,7 @@ class Settings:
     stride: int | None = None
     """nt between windows; default: the model's."""
     merge: bool = True
-    """Join hits that overlap to one site; otherwise every hit is a row."""
+    """Merge hits that overlap into the best of them (`merge`); otherwise every hit is a row."""
     duplexes: bool = True
     """Add the best duplex of each site (ViennaRNA RNAduplex; about 4,000 sites per second and core)."""
 
@@ -399,48 +399,86 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame
     transcript = np.repeat(np.arange(len(chunk.transcripts)), n_windows)[at]
     order = np.lexsort((at, mirna, transcript))
     mirna, at, transcript = mirna[order], at[order], transcript[order]
-    lengths = np.array([len(record.sequence) for record in chunk.transcripts])
-    first = starts[at]
-    last = np.minimum(first + window, offsets[transcript] + lengths[transcript])
-    opens = np.ones(len(at), dtype=bool)
+    logit = logits[mirna, at]  # not scores, since high ones are all 1
+    sites, n_merged = np.arange(len(at)), np.ones(len(at), dtype=np.int64)
     if settings.merge:
-        opens[1:] = (mirna[1:] != mirna[:-1]) | (transcript[1:] != transcript[:-1]) | (first[1:] >= last[:-1])
-    heads = np.flatnonzero(opens)
-    site = np.cumsum(opens) - 1
-    logit = logits[mirna, at]
-    peak = heads + _first_of_group(logit, heads, site)  # logits, since high scores are all 1
-    ends = np.append(heads, len(at))[1:] - 1
-    base, mirna = offsets[transcript[heads]], mirna[heads]
-    start, end = first[heads], last[ends]
+        sites, n_merged = merge(transcript * len(chunk.mirnas) + mirna, starts[at], logit, window)
+    mirna, transcript, start = mirna[sites], transcript[sites], starts[at[sites]]
+    lengths = np.array([len(record.sequence) for record in chunk.transcripts])
+    end = np.minimum(start + window, (offsets + lengths)[transcript])
     kind, seed_start = _seeds(chunk.mirnas, codes, mirna, start, end)
-    ids = pd.Index([record.id for record in chunk.transcripts])
+    base = offsets[transcript]
     table = pd.DataFrame(
         {
-            "mirna_id": pd.Categorical.from_codes(mirna, pd.Index([record.id for record in chunk.mirnas])).astype(str),
-            "target_id": ids[transcript[heads]].astype(str),
+            "mirna_id": _pick([record.id for record in chunk.mirnas], mirna),
+            "target_id": _pick([record.id for record in chunk.transcripts], transcript),
             "start": start - base,
             "end": end - base,
-            "strand": "+",
-            "score": predict.probability(logit[peak]),
-            "n_windows": ends - heads + 1,
-            "peak_start": first[peak] - base,
-            "peak_end": last[peak] - base,
-            "seed_type": np.array([*(k.name for k in rna.SEED_TYPES), ""], dtype=object)[kind],
+            "strand": _pick(["+"], np.zeros_like(mirna)),
+            "score": predict.probability(logit[sites]),
+            "n_windows": n_merged,
+            "seed_type": _pick([*(kind.name for kind in rna.SEED_TYPES), ""], kind),
             "seed_start": np.where(seed_start < 0, -1, seed_start - base),
         }
     )
     if settings.duplexes:
-        queries = [chunk.mirnas[i].sequence for i in mirna.tolist()]
-        texts = [chunk.transcripts[i].sequence for i in transcript[heads].tolist()]
-        places = zip(queries, texts, table["peak_start"], table["peak_end"], strict=True)
-        duplexes = [rna.duplex(query, text[low:high]) for query, text, low, high in places]
-        paired = np.array([bool(d.pairs) for d in duplexes], dtype=bool)
-        table["mfe"] = np.array([d.mfe for d in duplexes], dtype=np.float64)
-        duplex_start = np.array([d.start for d in duplexes], dtype=np.int64) + table["peak_start"].to_numpy()
-        table["duplex_start"] = np.where(paired, duplex_start, -1)
+        pairs = zip(mirna.tolist(), transcript.tolist(), table["start"], table["end"], strict=True)
+        duplexes = [
+            rna.duplex(chunk.mirnas[m].sequence, chunk.transcripts[t].sequence[low:high]) for m, t, low, high in pairs
+        ]
+        table["mfe"] = np.array([found.mfe for found in duplexes], dtype=np.float64)
+        place = np.array([found.start if found.pairs else -1 for found in duplexes], dtype=np.int64)
+        table["duplex_start"] = np.where(place < 0, -1, place + table["start"])
         for line in ("target", "pairs", "mirna"):
-            table[f"duplex_{line}"] = pd.Series([getattr(d, line) for d in duplexes], dtype=str)
+            table[f"duplex_{line}"] = pd.Series([getattr(found, line) for found in duplexes], dtype="str")
     return table
+
+
+def merge(
+    group: NDArray[np.int64], starts: NDArray[np.int64], logits: NDArray[np.float32], window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Merge overlapping hits into the best of them, so that sites do not overlap.
+
+    The best hit takes those that overlap it, then the best of the rest, and so on; of equals the first. All hits that
+    no better one overlaps are taken at once, which gives the same.
+
+    Args:
+        group: of each hit (n,); hits of different groups do not meet. Sorted.
+        starts: first nt of each hit (n,), sorted within a group.
+        logits: of each hit (n,).
+        window: length of a hit, nt.
+
+    Returns:
+        The hits that are sites, sorted, and how many hits each took, itself included.
+    """
+    taker = np.full(len(group), -1)
+    rest = np.arange(len(group))
+    while len(rest):
+        g, s, v = group[rest], starts[rest], logits[rest]
+        overlaps = []  # pairs of places in `rest`, the first before the second
+        for step in range(1, len(rest)):
+            near = np.flatnonzero((g[step:] == g[:-step]) & (s[step:] - s[:-step] < window))
+            if not len(near):
+                break
+            overlaps.append((near, near + step))
+        best = np.ones(len(rest), dtype=bool)
+        for before, after in overlaps:
+            best[after[v[before] >= v[after]]] = False
+            best[before[v[before] < v[after]]] = False
+        taken = np.where(best, np.arange(len(rest)), -1)
+        for before, after in overlaps:
+            for hit, other in ((before, after), (after, before)):
+                hit, other = hit[best[other]], other[best[other]]
+                better = (taken[hit] < 0) | (v[other] > v[taken[hit]])
+                taken[hit[better]] = other[better]
+        taker[rest[taken >= 0]] = rest[taken[taken >= 0]]
+        rest = rest[taken < 0]
+    return np.unique(taker, return_counts=True)
+
+
+def _pick(names: Sequence[str], index: NDArray[np.int64]) -> pd.Series:
+    """The names at these places, as a column of text."""
+    return pd.Series(pd.array(names, dtype="str").take(index))
 
 
 def _logits(
@@ -458,16 +496,6 @@ def _logits(
             found = model.score_windows(queries, stretch, torch.from_numpy(block - block[0]).to(where))
             logits[:, low : low + WINDOWS_AT_ONCE] = found.cpu().numpy()
     return logits
-
-
-def _first_of_group(
-    values: NDArray[np.float32], heads: NDArray[np.int64], group: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Place of the first maximum in each group, counted from the group's head."""
-    if not len(heads):
-        return heads
-    best = np.flatnonzero(values == np.maximum.reduceat(values, heads)[group])
-    return best[np.searchsorted(group[best], np.arange(len(heads)))] - heads
 
 
 def _seeds(
