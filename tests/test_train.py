@@ -152,3 +152,18 @@ def test_killed_and_resumed_is_uninterrupted(pairs, tmp_path):
     assert 0 <= record["test"]["accuracy"][0] <= 1
     names = {path.name for path in (tmp_path / "cut").iterdir()}
     assert names == {"model.safetensors", "history.tsv", "learning_curve.png", "learning_curve.svg", "run.json"}
+
+
+def test_training_goes_on_from_given_weights(pairs, tmp_path):
+    first, _ = train.fit("mitar", pairs, pairs, tmp_path / "1", settings=train.Settings(epochs=3), config=SMALL)
+    tiny = train.Settings(epochs=1, learning_rate=1e-12)
+    same, _ = train.fit("mitar", pairs, pairs, tmp_path / "2", settings=tiny, start=first)
+    assert same.config == first.config
+    for key, value in first.state_dict().items():
+        torch.testing.assert_close(same.state_dict()[key], value)
+    with pytest.raises(UsageError, match="shape"):
+        train.fit("mitar", pairs, pairs, tmp_path / "3", settings=tiny, start=first, config={"hidden": 9})
+    with pytest.raises(UsageError, match="of seed"):
+        train.fit("mitar", pairs, pairs, tmp_path / "4", settings=tiny, start=models.create("seed"))
+    with pytest.raises(UsageError, match="start"):
+        train.fit("mitar", pairs, pairs, tmp_path / "2", settings=tiny, config=SMALL, resume=True)

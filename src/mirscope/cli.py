@@ -303,6 +303,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network (dropout=0.4); may be repeated."),
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Weights to go on from.", show_default="fresh ones")
+    ] = None,
     random_state: Annotated[
         int, typer.Option(help="Of initial weights, order of examples, dropout, and the split where the data has none.")
     ] = 0,
@@ -313,7 +316,7 @@ def train(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a network from scratch; a GPU is used when there is one.
+    """Train a network, from scratch or from weights you have; a GPU is used when there is one.
 
     The validation split decides when to stop and which epoch to keep; the test split is only measured, at the end.
     Writes model.safetensors (for --model), history.tsv, learning_curve.png and .svg, run.json.
@@ -333,7 +336,7 @@ def train(
     )
     config = dict(_setting(text) for text in setting or [])
     with _bar(f"training {name}", None, quiet):
-        library.run(name, data, output, settings=settings, config=config, resume=resume)
+        library.run(name, data, output, settings=settings, config=config, start=start, resume=resume)
 
 
 @models_app.command("list")

@@ -70,6 +70,7 @@ def fit(
     *,
     settings: Settings | None = None,
     config: dict[str, Any] | None = None,
+    start: Model | None = None,
     resume: bool = False,
 ) -> tuple[Model, pd.DataFrame]:
     """Train a new model and keep its state at the best validation accuracy.
@@ -83,7 +84,8 @@ def fit(
         valid: pairs with labels that decide when to stop and which epoch to keep.
         folder: where the checkpoint lives; made if needed.
         settings: of the run.
-        config: of the network; its own defaults where not given.
+        config: of the network; its own defaults, or those of `start`, where not given.
+        start: weights to go on from, of a network with the same settings but dropout; default fresh ones.
         resume: go on from the checkpoint in `folder`; without one, start.
 
     Returns:
@@ -100,7 +102,7 @@ def fit(
     path, device = folder / "checkpoint.pt", predict.device()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.random_state)
-        model = models.create(name, **config).to(device)
+        model = _start(name, config, start).to(device)
         x, y = _examples(model, train, "training", device)
         x_valid, y_valid = _examples(model, valid, "validation", device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
@@ -109,6 +111,7 @@ def fit(
             "config": asdict(model.config),
             "settings": asdict(settings),
             "pairs": [_checksum(*x, y), _checksum(*x_valid, y_valid)],
+            "start": start and _checksum(*start.state_dict().values()),
         }
         state: dict[str, Any] = {
             "identity": identity,
@@ -155,6 +158,7 @@ def run(
     *,
     settings: Settings | None = None,
     config: dict[str, Any] | None = None,
+    start: str | None = None,
     resume: bool = False,
 ) -> Model:
     """Train on a data set and write `folder`: model.safetensors, history.tsv, learning_curve.png and .svg, run.json.
@@ -165,20 +169,23 @@ def run(
         folder: made if needed.
         settings: of the run.
         config: of the network.
+        start: bundled weights, or a weight file, to go on from.
         resume: go on from the checkpoint in `folder`.
 
     Returns:
         The model, its provenance filled.
     """
     began, settings = time.perf_counter(), settings or Settings()
+    before = models.load(start) if start else None
     with torch.random.fork_rng(devices=[]):
-        models.create(name, **(config or {}))  # bad names and settings show before the data is read
+        _start(name, config or {}, before)  # bad names and settings show before the data is read
     pairs = datasets.load_pairs(data)
     if "split" not in pairs or not pairs["split"].isin(datasets.SPLITS).any():
         pairs["split"] = datasets.random_split(pairs, random_state=settings.random_state)
     parts = {split: pairs[pairs["split"] == split] for split in datasets.SPLITS}
     log.info("%s: %s pairs", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
-    model, history = fit(name, parts["train"], parts["valid"], folder, settings=settings, config=config, resume=resume)
+    how: dict[str, Any] = {"settings": settings, "config": config, "start": before, "resume": resume}
+    model, history = fit(name, parts["train"], parts["valid"], folder, **how)
     best = history.iloc[int(history["valid_accuracy"].to_numpy().argmax())]
     record: dict[str, Any] = {
         "data": data,
@@ -189,6 +196,8 @@ def run(
         "valid": {key.removeprefix("valid_"): _plain(best[key]) for key in HISTORY if key.startswith("valid_")},
         "device": predict.device().type,
     }
+    if before is not None:
+        record["start"] = {"weights": before.name, "provenance": before.provenance}
     if len(parts["test"]):
         scores = predict.score(model, parts["test"])
         summary = metrics.summarise(parts["test"]["label"], scores)
@@ -208,6 +217,20 @@ def run(
     )
     (folder / "checkpoint.pt").unlink()
     log.info("written: %s", folder)
+    return model
+
+
+def _start(name: str, config: dict[str, Any], start: Model | None) -> Model:
+    """The network to train, with fresh weights or those of another."""
+    if start is None:
+        return models.create(name, **config)
+    if models.architecture(start) != name:
+        raise UsageError(f"the weights to start from are of {models.architecture(start)}, not of {name}")
+    model = models.create(name, **asdict(start.config) | config)
+    try:
+        model.load_state_dict(start.state_dict())
+    except RuntimeError as error:
+        raise UsageError(f"{start.name} is of another shape than {model.config}") from error
     return model
 
 
