@@ -188,7 +188,7 @@ BAD = [
     ("scan {utrs} {mirnas} -o out", 1, "swapped"),
     ("scan {mirnas} protein.fa -o out", 1, "protein.fa:2"),
     ("scan {mirnas} empty.fa -o out", 1, "empty.fa"),
-    ("scan {mirnas} twice.fa -o out", 1, "twice.fa:3"),
+    ("scan {mirnas} twice.fa -o out", 1, "twice.fa:3: a: this id came before; expected unique ids (--number-dup"),
     ("scan {mirnas} . -o out", 1, "directory"),
     ("scan {mirnas} {utrs} -m mitra", 2, "mitar"),
     ("scan {mirnas} {utrs} -m missing.safetensors", 1, "missing.safetensors"),

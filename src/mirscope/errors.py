@@ -5,6 +5,7 @@ MirscopeError
 ├── DownloadError         a public file could not be fetched or is not the file we know: exit 1
 └── InputError            a file given by the user is not what was expected: exit 1
     ├── SequenceError     a sequence holds a character outside the RNA alphabet
+    ├── RepeatedIdError   an id comes twice in one file
     ├── TableError        a column is missing or a value is not of its kind
     └── WeightsError      a weight file is not one of ours, or not of that network
 """
@@ -71,6 +72,10 @@ class SequenceError(InputError):
         problem = f"unexpected {char!r} at position {position}; expected A C G U T N or an IUPAC code"
         super().__init__(problem, path=path, line=line, record=record)
         self.char, self.position = char, position
+
+
+class RepeatedIdError(InputError):
+    """An id comes twice in one file."""
 
 
 class TableError(InputError):

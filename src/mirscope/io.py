@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mirscope import tables as checks
-from mirscope.errors import InputError, SequenceError, TableError, UsageError, WeightsError
+from mirscope.errors import InputError, RepeatedIdError, SequenceError, TableError, UsageError, WeightsError
 from mirscope.tables import PAIRS, SITES, Column
 
 log = logging.getLogger("mirscope")
@@ -111,7 +111,9 @@ def iter_fasta(path: str | Path, *, unique: bool = True) -> Iterator[Record]:
                 if not identity.isprintable():
                     raise error(f"control character in the id {_show(identity)}; expected text")
                 if identity in seen:
-                    raise error("this id came before; expected unique ids", identity)
+                    line = _line(path, fastq, n_records)
+                    problem = "this id came before; expected unique ids"
+                    raise RepeatedIdError(problem, path=name, line=line, record=identity)
                 if not letters:
                     raise error("empty sequence; expected nucleotides", identity)
                 if unique:

@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from mirscope import io, plot, predict, rna, runs, tables
-from mirscope.errors import InputError, MirscopeError, UsageError
+from mirscope.errors import InputError, MirscopeError, RepeatedIdError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
 
@@ -115,9 +115,13 @@ class Transcripts:
 
     def __iter__(self) -> Iterator[Record]:
         seen: Counter[str] = Counter()
-        for record in io.iter_fasta(self.path, unique=not self.number_duplicates):
-            seen[record.id] += self.number_duplicates
-            yield record if seen[record.id] < 2 else Record(f"{record.id}_{seen[record.id]}", record.sequence)
+        try:
+            for record in io.iter_fasta(self.path, unique=not self.number_duplicates):
+                seen[record.id] += self.number_duplicates
+                yield record if seen[record.id] < 2 else Record(f"{record.id}_{seen[record.id]}", record.sequence)
+        except RepeatedIdError as error:
+            error.problem += " (--number-duplicates tells them apart)"
+            raise
 
 
 @dataclass(frozen=True)
