@@ -15,7 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirscope import io
-from mirscope.errors import InputError, MirscopeError, SequenceError, TableError, UsageError, WeightsError
+from mirscope.errors import (
+    InputError,
+    MirscopeError,
+    SequenceError,
+    TableError,
+    UsageError,
+    WeightsError,
+)
 from mirscope.tables import SITES
 
 DATA = Path(os.environ.get("MIRSCOPE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -173,6 +180,7 @@ def test_read_fasta(write, stdin, content):
 )
 def test_fasta_errors(write, content, expected):
     kind = SequenceError if "unexpected" in expected else InputError
+    kind = RepeatedIdError if "came before" in expected else kind
     path = write(content)
     text = message(io.read_fasta, path, kind)
     assert text.startswith(expected) if "differ" in expected else text == expected
