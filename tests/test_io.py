@@ -18,6 +18,7 @@ from mirscope import io
 from mirscope.errors import (
     InputError,
     MirscopeError,
+    RepeatedIdError,
     SequenceError,
     TableError,
     UsageError,
