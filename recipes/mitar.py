@@ -1,17 +1,17 @@
 """The bundled weights mitar, mitar1 and mitar2: miTAR's network on the three data sets of its paper.
 
+    python recipes/mitar_states.py mitar1 mitar2     # on a GPU; leaves results/training/mitar1 and mitar2
     python recipes/mitar.py
 
-trains what is not in results/training yet (on the CPU, one core each: about 45, 35 and 85 minutes; a run that was
-stopped goes on), then writes src/mirscope/weights/NAME.safetensors and its model card NAME.md. Settings were chosen on
-validation accuracy only (docs/decisions/008-training-mitar.md); the test split is measured once, here.
+trains mitar unless it is in results/training (45 minutes on one CPU core; a run that was stopped goes on), then writes
+src/mirscope/weights/NAME.safetensors and its model card NAME.md for all three. Settings were chosen on validation
+accuracy only (docs/decisions/008-training-mitar.md); the test split is measured once, here.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -34,7 +34,8 @@ RECIPES = {
         "title": "miTAR1, sites of DeepMirTar",
         "data": "deepmirtar",
         "config": {"dropout": 0.2},
-        "settings": Settings(epochs=300, patience=300, batch_size=100, **ONE_CYCLE),
+        "settings": Settings(epochs=400, patience=400, batch_size=100, **ONE_CYCLE),
+        "states": True,
         "judged_on": ["deepmirtar:test", "deepmirtar_in"],
         "paper": "97.9 % accuracy on the test split (mean of 30 splits)",
     },
@@ -43,13 +44,7 @@ RECIPES = {
         "data": "miraw",
         "config": {"dropout": 0.2, "target_length": 40},
         "settings": Settings(epochs=90, patience=90, batch_size=200, label_smoothing=0.05, **ONE_CYCLE),
-        "then": Settings(
-            epochs=24,
-            patience=24,
-            batch_size=200,
-            label_smoothing=0.05,
-            **ONE_CYCLE | {"learning_rate": 0.002, "random_state": 2},
-        ),
+        "states": True,
         "judged_on": ["miraw:test", "miraw_in"],
         "paper": "96.5 % accuracy on the test split (mean of 30 splits)",
     },
@@ -66,8 +61,8 @@ on sequence that nothing binds, below.
 
 - Data: `{data}` ({licence}), {train:,} training, {valid:,} validation and {test:,} test pairs. {what}.
 - Settings: {settings}.
-- Stopped at epoch {epochs}{cycle}, kept epoch {best_epoch}: the best validation accuracy, {valid_accuracy:.4f}.
-- Made by `python recipes/mitar.py {name}` on {device}; torch {torch}.
+- Stopped at epoch {epochs}, kept epoch {best_epoch}: the best validation accuracy, {valid_accuracy:.4f}.
+- {made}
 
 ## Figures
 
@@ -94,6 +89,10 @@ windows called, and calls per kb and miRNA at a stride of {stride} nt.
 - Scores are not calibrated for scans: most windows of a transcript are not like either class of the training pairs.
 - Windows of {window} nt; longer targets are scored by their best window.
 """
+MADE = {
+    False: "Made by `python recipes/mitar.py {name}` on one CPU core: the same command gives the same weights.",
+    True: "Made on a GPU, {states} (an earlier form of `recipes/mitar_states.py`): another run gives other weights.",
+}
 
 
 def main(names: list[str]) -> None:
@@ -102,13 +101,10 @@ def main(names: list[str]) -> None:
     for name in names:
         recipe, folder = RECIPES[name], RUNS / name
         if not (folder / "model.safetensors").is_file():
-            first = folder.with_name(f"{name}-first") if "then" in recipe else folder
-            if not (first / "model.safetensors").is_file():
-                how = {"settings": recipe["settings"], "config": recipe["config"]}
-                train.run("mitar", recipe["data"], first, **how, resume=True)
-            if "then" in recipe:
-                start = str(first / "model.safetensors")
-                train.run("mitar", recipe["data"], folder, settings=recipe["then"], start=start, resume=True)
+            if "states" in recipe:
+                raise SystemExit(f"first: python recipes/mitar_states.py {name}")
+            how = {"settings": recipe["settings"], "config": recipe["config"]}
+            train.run("mitar", recipe["data"], folder, **how, resume=True)
         shutil.copyfile(folder / "model.safetensors", models.WEIGHTS / f"{name}.safetensors")
         (models.WEIGHTS / f"{name}.md").write_text(card(name, recipe))
         print(f"written: {models.WEIGHTS / name}.safetensors and .md")
@@ -123,6 +119,7 @@ def card(name: str, recipe: dict) -> str:
         data: evaluate.evaluate(model, datasets.load_pairs(data), train=learn, threads=2)
         for data in recipe["judged_on"]
     }
+    settings = recipe["config"] | record["settings"]
     queries = learn.drop_duplicates("mirna_seq").query("label == 1").sample(20, random_state=0)
     queries = [io.Record(*row) for row in zip(queries["mirna_id"], queries["mirna_seq"], strict=True)]
     utrs = io.read_fasta(datasets.path("human_3utr_mirmark"), unique=False)
@@ -137,19 +134,11 @@ def card(name: str, recipe: dict) -> str:
         licence=f"licence: {entry.licence}",
         what=entry.what,
         **record["n"],
-        settings="; then ".join(
-            ", ".join(
-                f"{key} {value}" for key, value in {**recipe["config"], **asdict(part)}.items() if value is not None
-            )
-            for part in (recipe["settings"], recipe.get("then"))
-            if part
-        ),
+        settings=", ".join(f"{key} {value}" for key, value in settings.items() if value is not None),
         epochs=record["epochs"],
-        cycle=" of the second cycle" if "then" in recipe else "",
         best_epoch=record["best_epoch"],
         valid_accuracy=record["valid"]["accuracy"],
-        device=record["device"],
-        torch=torch.__version__.partition("+")[0],
+        made=MADE["states" in recipe].format(name=name, **record),
         paper=recipe["paper"],
         figures=figures(found),
         floors=floors(found),
