@@ -35,8 +35,8 @@ def main() -> None:
     ]
     text = f"""# Scans at full size
 
-Made by `python bench/scans.py`: `mirscope scan MIRNAS UTRS -p 0.9 --number-duplicates` with the default model, from
-FASTA to files with duplexes drawn, on {CORES} cores. Memory is of all processes together. The human set names some
+Made by `python bench/scans.py`: `mirscope scan MIRNAS UTRS -p 0.9 --number-duplicates --no-duplex` with the
+default model, from FASTA to files, on {CORES} cores. Memory is of all processes together. The human set names some
 transcripts twice; those ids get a number.
 
 | scan | miRNAs | 3'UTRs | nt | windows scored | seconds | windows/s | memory, MB | sites | genes |
@@ -53,7 +53,7 @@ def scan(title: str, mature: str, names: list[str], utrs: str) -> str:
     lengths = [len(record.sequence) for record in io.iter_fasta(datasets.path(utrs), unique=False)]
     shutil.rmtree(FOLDER / title, ignore_errors=True)
     command = [sys.executable, "-m", "mirscope", "scan", str(FOLDER / f"{title}.fa"), str(datasets.path(utrs))]
-    options = ["-o", str(FOLDER / title), "-p", "0.9", "--number-duplicates", "--threads", str(CORES)]
+    options = ["-o", str(FOLDER / title), "-p", "0.9", "--number-duplicates", "--no-duplex", "--threads", str(CORES)]
     memory = peak_memory([*command, *options])
     record = json.loads((FOLDER / title / "run.json").read_text())
     rate = record["n_windows"] / record["seconds"]
