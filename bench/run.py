@@ -109,7 +109,7 @@ def bench_windows(n_windows: int = 1024, n_mirnas: int = 8) -> None:
             record(f"miTAR windows, {name}", rate, "windows/s", times)
 
 
-def bench_scan(n_transcripts: int = 300, length: int = 1500, n_mirnas: int = 40) -> None:
+def bench_scan(n_transcripts: int = 60, length: int = 1500, n_mirnas: int = 40) -> None:
     """A scan as a command, from FASTA to files, with the memory of all its processes."""
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
