@@ -120,7 +120,7 @@ def fit(name: str, *, n_states: int = N_STATES, epochs: int | None = None) -> No
         name,
         model,
         parts,
-        settings.__class__(**asdict(settings) | {"random_state": state}),
+        replace(settings, random_state=state),
         int(kept_epoch[state]),
         device,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from mirscope import io, plot, predict, rna, runs, tables
+from mirscope import io, models, plot, predict, rna, runs, tables
 from mirscope.errors import InputError, MirscopeError, RepeatedIdError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
@@ -186,7 +187,7 @@ def scan_files(
     _check_mirnas(mirnas, model)
     identity = {
         "model": model.name,
-        "weights": _fingerprint(model),
+        "weights": models.fingerprint(model),
         "mirnas": _fingerprint_records(mirnas),
         "transcripts": runs.checksum(transcripts.path),
         "settings": asdict(settings),
@@ -336,7 +337,9 @@ def _in_order(model: Model, chunks: Iterable[_Chunk], settings: Settings, thread
         return
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(threads, context, initializer=_begin_worker, initargs=(model.cpu(), settings)) as pool:
+    with ProcessPoolExecutor(
+        threads, context, initializer=_begin_worker, initargs=(copy.deepcopy(model).cpu(), settings)
+    ) as pool:
         under_way: deque[Future[pd.DataFrame]] = deque()
         try:
             for chunk in chunks:
@@ -583,13 +586,6 @@ def _begin(parts: Path, identity: dict[str, Any], resume: bool) -> None:
         log.info("resuming after %d finished chunks", len(list(parts.glob("*.parquet"))))
     parts.mkdir(parents=True, exist_ok=True)
     runs.write_json(note, identity)
-
-
-def _fingerprint(model: Model) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(model.config), sort_keys=True).encode())
-    for key, value in sorted(model.state_dict().items()):
-        digest.update(key.encode() + value.cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _fingerprint_records(records: Sequence[Record]) -> str:

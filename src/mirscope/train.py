@@ -111,7 +111,7 @@ def fit(
             "config": asdict(model.config),
             "settings": asdict(settings),
             "pairs": [_checksum(*x, y), _checksum(*x_valid, y_valid)],
-            "start": start and _checksum(*start.state_dict().values()),
+            "start": start and models.fingerprint(start),
         }
         state: dict[str, Any] = {
             "identity": identity,

@@ -11,6 +11,7 @@ Weights are safetensors files whose header holds the model's name, its settings 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import pkgutil
@@ -114,6 +115,14 @@ def create(name: str, **settings: Any) -> Model:
     model: Model = module.Network(module.Config(**settings))
     model.config, model.name, model.provenance = module.Config(**settings), name, {}
     return model.eval()
+
+
+def fingerprint(model: Model) -> str:
+    """sha256 of the settings and weights: what a model is, whatever its name."""
+    digest = hashlib.sha256(json.dumps(asdict(model.config), sort_keys=True).encode())
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(key.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def save(model: Model, path: str | Path) -> None:
