@@ -10,6 +10,7 @@ import hashlib
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from mirscope import datasets, io, metrics, models, plot, predict, runs
 from mirscope.errors import InputError, UsageError
-from mirscope.models import Model
+from mirscope.models import Model, Unlabelled
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +39,18 @@ class Settings:
     batch_size: int = 100
     learning_rate: float = 0.001
     """Of Adam; the peak of a one-cycle schedule."""
+    weight_decay: float = 0.0
+    """Of AdamW (Loshchilov and Hutter 2019): the share by which weights shrink a step, times the learning rate."""
     schedule: Literal["constant", "one-cycle"] = "constant"
     """One cycle: up to the peak in the first 30 % of the epochs, then down to 0 (Smith and Topin 2018)."""
     label_smoothing: float = 0.0
     """Labels 0 and 1 are taught as smoothing / 2 and 1 - smoothing / 2."""
     clip_norm: float | None = None
     """Longest gradient of a step."""
+    monitor: Literal["accuracy", "auroc", "average_precision"] = "accuracy"
+    """The measure of the validation pairs that decides when to stop and which epoch to keep."""
     patience: int = 100
-    """Epochs without a better validation accuracy before training stops."""
+    """Epochs without a better validation measure before training stops."""
     min_gain: float = 0.001
     """What counts as better."""
     random_state: int = 0
@@ -58,6 +63,8 @@ class Settings:
         for name in ("learning_rate", "clip_norm"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UsageError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected a number above 0")
+        if not self.weight_decay >= 0:
+            raise UsageError(f"weight-decay is {self.weight_decay}; expected a number from 0 up")
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"label-smoothing is {self.label_smoothing}; expected a number from 0 to 1")
 
@@ -71,9 +78,11 @@ def fit(
     settings: Settings | None = None,
     config: dict[str, Any] | None = None,
     start: Model | None = None,
+    unlabelled: Unlabelled | None = None,
     resume: bool = False,
+    report: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> tuple[Model, pd.DataFrame]:
-    """Train a new model and keep its state at the best validation accuracy.
+    """Train a new model and keep its state at the best validation measure (`Settings.monitor`).
 
     After every epoch `folder/checkpoint.pt` holds all that is needed to go on: a run that was killed and resumed ends
     with the same weights as one that was not (on the same device and number of threads).
@@ -86,7 +95,9 @@ def fit(
         settings: of the run.
         config: of the network; its own defaults, or those of `start`, where not given.
         start: weights to go on from, of a network with the same settings but dropout; default fresh ones.
+        unlabelled: what a fresh network that pretrains begins with; default the sequences of the training pairs.
         resume: go on from the checkpoint in `folder`; without one, start.
+        report: called with each row of the history; what it raises stops the run.
 
     Returns:
         The model, ready to predict, and the history with columns `HISTORY` (one row an epoch).
@@ -105,13 +116,16 @@ def fit(
         model = _start(name, config, start).to(device)
         x, y = _examples(model, train, "training", device)
         x_valid, y_valid = _examples(model, valid, "validation", device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
         identity = {
             "model": name,
             "config": asdict(model.config),
             "settings": asdict(settings),
             "pairs": [_checksum(*x, y), _checksum(*x_valid, y_valid)],
             "start": start and models.fingerprint(start),
+            "unlabelled": unlabelled and _checksum_unlabelled(unlabelled),
         }
         state: dict[str, Any] = {
             "identity": identity,
@@ -125,6 +139,8 @@ def fit(
             state = _read_checkpoint(path, identity, resume, device)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
+        elif start is None and model.pretrains:
+            model.pretrain(unlabelled or _sequences(train), settings.random_state)
 
         for epoch in range(len(state["history"]) + 1, settings.epochs + 1):
             if epoch - state["marked"] > settings.patience:
@@ -135,18 +151,21 @@ def fit(
             train_loss = _epoch(model, optimizer, x, y, settings, epoch)
             row = {"epoch": epoch, "train_loss": train_loss} | _validate(model, x_valid, y_valid)
             row["seconds"] = time.perf_counter() - began
-            accuracy = row["valid_accuracy"]
-            if accuracy > state["best"]:
+            reached = row[f"valid_{settings.monitor}"]
+            if reached > state["best"]:
                 weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
-                state |= {"best": accuracy, "weights": weights}
-            if accuracy >= state["mark"] + settings.min_gain:
-                state |= {"mark": accuracy, "marked": epoch}
+                state |= {"best": reached, "weights": weights}
+            if reached >= state["mark"] + settings.min_gain:
+                state |= {"mark": reached, "marked": epoch}
             state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             state["history"].append(row)
             with io.atomic(path) as partial:
                 torch.save(state, partial)
             measured = "loss {train_loss:.4f}  valid loss {valid_loss:.4f}  accuracy {valid_accuracy:.4f}".format(**row)
-            log.info("epoch %d  %s  best %.4f  %.1f s", epoch, measured, state["best"], row["seconds"])
+            log.info(
+                "epoch %d  %s  best %s %.4f  %.1f s", epoch, measured, settings.monitor, state["best"], row["seconds"]
+            )
+            report(row)
     model.load_state_dict(state["weights"])
     return model.cpu().eval(), pd.DataFrame(state["history"], columns=list(HISTORY))
 
@@ -159,6 +178,9 @@ def run(
     settings: Settings | None = None,
     config: dict[str, Any] | None = None,
     start: str | None = None,
+    mirnas: Path | None = None,
+    transcripts: Path | None = None,
+    language_model: Path | None = None,
     resume: bool = False,
 ) -> Model:
     """Train on a data set and write `folder`: model.safetensors, history.tsv, learning_curve.png and .svg, run.json.
@@ -170,6 +192,9 @@ def run(
         settings: of the run.
         config: of the network.
         start: bundled weights, or a weight file, to go on from.
+        mirnas: FASTA of unlabelled miRNAs for a network that pretrains; default all mature miRNAs of miRBase.
+        transcripts: FASTA of unlabelled transcripts for such a network; default the 3'UTRs of MirMark.
+        language_model: folder of a language model, for a network that takes one.
         resume: go on from the checkpoint in `folder`.
 
     Returns:
@@ -185,8 +210,10 @@ def run(
     parts = {split: pairs[pairs["split"] == split] for split in datasets.SPLITS}
     log.info("%s: %s pairs", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
     how: dict[str, Any] = {"settings": settings, "config": config, "start": before, "resume": resume}
+    if models.create(name, **config or {}).pretrains and before is None:
+        how["unlabelled"] = unlabelled(mirnas, transcripts, language_model)
     model, history = fit(name, parts["train"], parts["valid"], folder, **how)
-    best = history.iloc[int(history["valid_accuracy"].to_numpy().argmax())]
+    best = history.iloc[int(history[f"valid_{settings.monitor}"].to_numpy().argmax())]
     record: dict[str, Any] = {
         "data": data,
         "n": {split: len(part) for split, part in parts.items()},
@@ -220,6 +247,23 @@ def run(
     return model
 
 
+def unlabelled(
+    mirnas: Path | None = None, transcripts: Path | None = None, language_model: Path | None = None
+) -> Unlabelled:
+    """Sequences to learn from without labels: of these files, else miRBase's mature miRNAs and MirMark's 3'UTRs.
+
+    Raises:
+        InputError: a file of the catalogue is not on this machine.
+    """
+    return Unlabelled(
+        [record.sequence for record in io.iter_fasta(mirnas or datasets.path("mature_mirbase22"))],
+        list(
+            {r.sequence: None for r in io.iter_fasta(transcripts or datasets.path("human_3utr_mirmark"), unique=False)}
+        ),
+        language_model,
+    )
+
+
 def _start(name: str, config: dict[str, Any], start: Model | None) -> Model:
     """The network to train, with fresh weights or those of another."""
     if start is None:
@@ -246,13 +290,15 @@ def _epoch(
     model.train()
     total = torch.zeros((), device=y.device)
     smoothed = y * (1 - settings.label_smoothing) + settings.label_smoothing / 2
-    batches = torch.randperm(len(y)).to(y.device).split(settings.batch_size)
+    batches = list(torch.randperm(len(y)).to(y.device).split(settings.batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:  # a batch norm needs two
+        batches[-2:] = [torch.cat(batches[-2:])]
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(settings, (epoch - 1 + step / len(batches)) / settings.epochs)
         optimizer.zero_grad(set_to_none=True)
         loss = F.binary_cross_entropy_with_logits(model(*(codes[batch] for codes in x)), smoothed[batch])
-        loss.backward()
+        (loss + model.penalty()).backward()
         if settings.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
@@ -294,6 +340,19 @@ def _examples(model: Model, pairs: pd.DataFrame, role: str, device: torch.device
             log.warning("%d of %d %s sequences of %s pairs are cut at %d nt", n_long, len(column), part, role, length)
     x = tuple(codes.to(device) for codes in model.encode(*columns))
     return x, torch.tensor(pairs["label"].to_numpy(np.float32), device=device)
+
+
+def _sequences(pairs: pd.DataFrame) -> Unlabelled:
+    """The distinct sequences of pairs."""
+    return Unlabelled(list(pairs["mirna_seq"].unique()), list(pairs["target_seq"].unique()))
+
+
+def _checksum_unlabelled(unlabelled: Unlabelled) -> str:
+    digest = hashlib.sha256("\n".join([*unlabelled.mirnas, "", *unlabelled.transcripts]).encode())
+    if unlabelled.language_model is not None:
+        for path in sorted(unlabelled.language_model.iterdir()):
+            digest.update(runs.checksum(path).encode())
+    return digest.hexdigest()
 
 
 def _checksum(*tensors: Tensor) -> str:

@@ -16,7 +16,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, get_args, get_type_hints
@@ -33,6 +33,16 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 """Folder of the bundled weights: NAME.safetensors and its model card NAME.md."""
 
 
+@dataclass(frozen=True)
+class Unlabelled:
+    """What a network may learn from before it sees labels."""
+
+    mirnas: Sequence[str]
+    transcripts: Sequence[str]
+    language_model: Path | None = None
+    """Folder of a BERT over k-mers (`mirscope pretrain`), for the network that takes one."""
+
+
 class Model(nn.Module):
     """Scores examples. Subclasses set `lengths` and define `forward`; the rest has good defaults."""
 
@@ -42,6 +52,8 @@ class Model(nn.Module):
     """Longest length of each input, nt; shorter ones are padded. The last is the window of a scan."""
     stride: int = 1
     """nt between the windows of a scan, unless the user says otherwise."""
+    pretrains: ClassVar[bool] = False
+    """Whether a fresh network learns from `Unlabelled` first."""
     config: Any
     provenance: dict[str, Any]
     """How the weights came about: data, settings, versions, metrics; empty for weights that were not trained."""
@@ -57,6 +69,13 @@ class Model(nn.Module):
 
     forward: Callable[..., Tensor]
     """Logits (n,) of codes (n, length) of each input."""
+
+    def pretrain(self, unlabelled: Unlabelled, random_state: int) -> None:
+        """Learn from sequences without labels; called before the training of a fresh network that `pretrains`."""
+
+    def penalty(self) -> Tensor | float:
+        """What is added to the loss of each batch in training."""
+        return 0.0
 
     def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
         """Logits of every miRNA against windows of a transcript; models may override it with a faster way.

@@ -1,0 +1,111 @@
+"""What the commands share: options, the log, progress, tables on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mirscope.models import Model
+
+app = typer.Typer(
+    name="mirscope",
+    help="microRNA biology by deep learning: which sites and genes does a miRNA regulate, and how sure can you be?",
+    epilog="Start with: mirscope scan mirnas.fa utrs.fa -o results. Each command explains itself: mirscope COMMAND -h.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RUN = "Running"
+Threads = Annotated[
+    int, typer.Option("--threads", min=1, help="CPU cores to use.", rich_help_panel=RUN, show_default="all")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=RUN)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=RUN)]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", "-m", metavar="NAME|FILE", help="Weights: a name of `mirscope models list`, or a file."),
+]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+DEFAULT_MODEL = "mitar"
+
+
+class _Stderr(logging.Handler):
+    """Prints messages to what stderr is at that moment: a progress bar puts itself there, and moves down."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def start_log(quiet: bool = False) -> None:
+    """Send what the package reports to stderr."""
+    handler = _Stderr()
+    warned: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:  # files that are read twice would warn twice
+        known = record.getMessage() in warned
+        warned.add(record.getMessage() if record.levelno >= logging.WARNING else "")
+        return not known
+
+    handler.addFilter(is_new)
+    logger = logging.getLogger("mirscope")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def begin(quiet: bool, threads: int | None = None) -> None:
+    """The first line of a command: set up the log, and the cores for torch where it is used."""
+    start_log(quiet)
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def load(name: str) -> Model:
+    """The weights of a name or file, on the GPU when there is one."""
+    from mirscope import models, predict
+
+    return models.load(name).to(predict.device())
+
+
+@contextlib.contextmanager
+def bar(title: str, total: int | None, quiet: bool) -> Iterator[Any]:
+    """A progress bar on a terminal's stderr; yields a function that advances it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda n: progress.advance(task, n)
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A plain table on stdout: aligned on a terminal, tab-separated in a pipe."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            print(*row, sep="\t")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console().print(table)

@@ -1,0 +1,263 @@
+"""Commands on targets: score pairs, scan transcripts, evaluate on labelled pairs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mirscope.cli.common import CORES, DEFAULT_MODEL, RUN, Debug, ModelName, Quiet, Threads, app, bar, begin, load
+from mirscope.errors import InputError, MirscopeError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mirscope.io import Record
+    from mirscope.models import Model
+
+GeneScore = Literal["max", "noisy-or", "count"]
+
+
+@app.command()
+def score(
+    pairs: Annotated[
+        str, typer.Argument(metavar="PAIRS", help="Table of pairs: TSV, CSV or Parquet (- is stdin), or a data set.")
+    ],
+    model: ModelName = DEFAULT_MODEL,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write (.tsv, .tsv.gz, .parquet); - is stdout.")
+    ] = Path("-"),
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score pairs of a miRNA and a target site.
+
+    Writes the table with a column `score` (0-1, higher binds) at its end. Columns: mirna_id, mirna_seq, gene_id,
+    target_seq, label; only the sequences must be there, 5'->3', RNA or DNA. Input tables of DMISO and TargetNet are
+    read as well.
+    """
+    begin(quiet, threads)
+    from mirscope import datasets, io, predict
+
+    network = load(model)
+    table = datasets.load_pairs(pairs) if pairs.partition(":")[0] in datasets.names() else io.read_pairs(pairs)
+    if "score" in table:
+        logging.getLogger("mirscope").warning("%s: its column score is replaced", pairs)
+    table = table.drop(columns="score", errors="ignore").assign(score=predict.score(network, table))
+    io.write_table(table, output)
+
+
+@app.command()
+def scan(
+    mirnas: Annotated[Path, typer.Argument(help="Mature miRNAs, FASTA. (With --mirna: the transcripts.)")],
+    transcripts: Annotated[Path | None, typer.Argument(help="3'UTRs or whole transcripts, FASTA; - is stdin.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results; - writes sites as TSV to stdout.")
+    ] = Path("results"),
+    model: ModelName = DEFAULT_MODEL,
+    mirna: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]SEQUENCE", help="A miRNA given here instead of a file; may be repeated."),
+    ] = None,
+    threshold: Annotated[float, typer.Option("--threshold", "-p", help="Score from which a window is a hit.")] = 0.5,
+    stride: Annotated[
+        int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
+    ] = None,
+    all_windows: Annotated[
+        bool,
+        typer.Option(
+            "--all-windows", help="A row for every hit; otherwise hits that overlap are merged into the best of them."
+        ),
+    ] = False,
+    duplex: Annotated[bool, typer.Option(help="Draw the best duplex of each site and give its energy.")] = True,
+    gene_score: Annotated[
+        GeneScore, typer.Option(help="Rank genes by the best site, noisy-or of sites, or their number.")
+    ] = "max",
+    min_sites: Annotated[int, typer.Option("--min-sites", min=1, help="Fewer sites make no target gene.")] = 1,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", help="tsv, bed, gff3, parquet or fasta; may be repeated.", show_default="tsv bed gff3"
+        ),
+    ] = None,
+    duplicate_ids: Annotated[
+        bool,
+        typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them."),
+    ] = False,
+    plot: Annotated[int, typer.Option(metavar="N", min=0, help="Draw the N best target transcripts.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted scan.", rich_help_panel=RUN)
+    ] = False,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find the sites of miRNAs in transcripts, and rank the target genes.
+
+    Every window of every transcript is scored with every miRNA; hits that overlap are merged into the best of them, a
+    site. Writes to the output folder: sites.tsv (mirna_id, target_id, start, end, score, seed type, duplex ...;
+    0-based, half-open), genes.tsv (ranked), sites.bed, sites.gff3, run.json.
+
+    Examples:
+
+      mirscope scan mirnas.fa utrs.fa.gz -o results
+
+      mirscope scan --mirna let-7a=UGAGGUAGUAGGUUGUAUAGUU utrs.fa -p 0.9 -o let7
+    """
+    begin(quiet, threads)
+    from mirscope import io
+    from mirscope import scan as library
+
+    if mirna:
+        if transcripts is not None:
+            raise UsageError("give either a FASTA of miRNAs or --mirna, not both")
+        transcripts, queries = mirnas, [_inline(text, number) for number, text in enumerate(mirna, 1)]
+    elif transcripts is None:
+        raise UsageError("give the miRNAs and the transcripts: mirscope scan MIRNAS TRANSCRIPTS (or --mirna SEQUENCE)")
+    elif str(mirnas) == str(transcripts) == "-":
+        raise UsageError("stdin can give the miRNAs or the transcripts, not both")
+    else:
+        queries = io.read_fasta(mirnas)
+    network = load(model)
+    settings = library.Settings(threshold=threshold, stride=stride, merge=not all_windows, duplexes=duplex)
+    with _spooled(transcripts) as path:
+        target = library.Transcripts(path, number_duplicates=duplicate_ids)
+        n_nt = sum(len(record.sequence) for record in target)  # reads and checks all of it before the work starts
+        if str(output) == "-":
+            sites = library.iter_sites(network, queries, target, settings=settings, threads=threads)
+            io.write_tsv(sites, output, [column.name for column in library.columns(settings)])
+            return
+        with bar(f"scanning {n_nt:,} nt with {len(queries):,} miRNAs", n_nt, quiet) as advance:
+            summary = library.scan_files(
+                network,
+                queries,
+                target,
+                output,
+                settings=settings,
+                how=gene_score,
+                min_sites=min_sites,
+                formats=formats or ("tsv", "bed", "gff3"),
+                plots=plot,
+                threads=threads,
+                resume=resume,
+                report=advance,
+            )
+    rate = f"{summary.n_scored:,} windows in {summary.seconds:.0f} s ({summary.n_scored / summary.seconds:,.0f}/s)"
+    log = logging.getLogger("mirscope")
+    log.info("%s; %s sites, %s genes", rate, f"{summary.n_sites:,}", f"{summary.n_genes:,}")
+    log.info("results: %s", " ".join(map(str, summary.files)))
+
+
+app.command("predict", help="The same as `scan`.", short_help="The same as scan.")(scan)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
+    ],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Labelled pairs: a data set (miraw_in, mirtarraw:test) or a file.")
+    ],
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for ROC, precision-recall and reliability pictures.")
+    ] = None,
+    threshold: Annotated[float, typer.Option("--threshold", "-p", help="Score from which a pair is called.")] = 0.5,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            help="Pairs the floors learn from.", show_default="train split of DATA, else what the model was trained on"
+        ),
+    ] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Also the rate of calls on random, shuffled and real 3'UTR windows.")
+    ] = False,
+    transcripts: Annotated[
+        Path | None, typer.Option(help="3'UTRs for --background.", show_default="data set human_3utr_mirmark")
+    ] = None,
+    random_state: Annotated[int, typer.Option(help="Of bootstrap, cross-validation and background.")] = 0,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """How good is a model on labelled pairs, and how good is it without looking?
+
+    Prints accuracy, AUROC, average precision, calibration ... with 95 % bootstrap intervals, and beside them the
+    floors: what the miRNA's name alone, the gene's name alone, either sequence alone, the seed and the duplex energy
+    reach. A model that does not beat its floors has not been shown to find targets.
+    """
+    begin(quiet, threads)
+    from mirscope import datasets, io
+    from mirscope import evaluate as library
+
+    network = load(model)
+    pairs = datasets.load_pairs(data)
+    learn = datasets.load_pairs(train) if train else _training_pairs(network, data)
+    found = library.evaluate(
+        network, pairs, train=learn, threshold=threshold, random_state=random_state, threads=threads
+    )
+    if background:
+        records = io.read_fasta(transcripts or datasets.path("human_3utr_mirmark"), unique=False)
+        named = pairs.drop_duplicates("mirna_seq").sort_values(["mirna_seq"])
+        named = named.sample(min(20, len(named)), random_state=random_state)
+        queries = [
+            io.Record(name or sequence, sequence)
+            for name, sequence in zip(named["mirna_id"], named["mirna_seq"], strict=True)
+        ]
+        rates = library.background(network, records, queries, threshold=threshold, random_state=random_state)
+        found = replace(found, background=rates)
+    library.print_table(found)
+    if json or plots:
+        written = library.write(found, json or Path(plots or ".") / "evaluation.json", plots=plots)
+        logging.getLogger("mirscope").info("written: %s", " ".join(map(str, written)))
+
+
+def _training_pairs(model: Model, data: str) -> pd.DataFrame | None:
+    """What floors learn from: the train split beside DATA, else the model's own; else nothing (cross-validation)."""
+    from mirscope import datasets
+
+    for source in (data.rpartition(":")[0] or data, model.provenance.get("data", "")):
+        try:
+            table = datasets.load_pairs(source)
+        except MirscopeError:
+            continue
+        if "split" in table and (table["split"] == "train").any() and not data.endswith(":train"):
+            return table[table["split"] == "train"]
+    return None
+
+
+def _inline(text: str, number: int) -> Record:
+    from mirscope import io
+
+    name, _, sequence = text.rpartition("=")
+    name = name or f"mirna{number}"
+    return io.Record(name, io.normalise(sequence, path="--mirna", record=name)[0])
+
+
+@contextlib.contextmanager
+def _spooled(path: Path) -> Iterator[Path]:
+    """The path; of stdin or a pipe, a file with what it gave, since transcripts are read more than once."""
+    if path.is_file() or path.is_dir() or not (str(path) == "-" or path.exists()):
+        yield path
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".fa") as file:
+        with contextlib.ExitStack() as stack:
+            source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+            shutil.copyfileobj(source, file)
+        file.flush()
+        try:
+            yield Path(file.name)
+        except InputError as error:
+            error.path = "stdin" if str(path) == "-" else path
+            raise
