@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from mirscope import io, models, predict, train
+from mirscope import io, metrics, models, predict, train
 from mirscope.errors import InputError, UsageError
+from mirscope.models import mitar
 
 SMALL = {"filters": 8, "hidden": 4}
 
@@ -22,6 +23,76 @@ def test_fit_keeps_the_best_epoch(pairs, tmp_path):
     accuracy = ((predict.score(model, pairs) >= 0.5) == pairs["label"]).mean()
     assert accuracy == pytest.approx(history["valid_accuracy"].max())
     assert accuracy > 0.6
+
+
+@pytest.mark.parametrize("monitor", ["auroc", "average_precision"])
+def test_another_measure_decides(pairs, tmp_path, monitor):
+    settings = train.Settings(epochs=12, batch_size=12, learning_rate=0.01, monitor=monitor)
+    model, history = train.fit("mitar", pairs, pairs, tmp_path, settings=settings, config=SMALL)
+    measure = getattr(metrics, f"{monitor}_score")
+    assert measure(pairs["label"], predict.score(model, pairs)) == pytest.approx(history[f"valid_{monitor}"].max())
+
+
+def test_each_epoch_is_reported_and_the_report_may_stop_the_run(pairs, tmp_path):
+    class EnoughError(Exception):
+        pass
+
+    rows = []
+
+    def report(row):
+        rows.append(row)
+        if row["epoch"] == 2:
+            raise EnoughError
+
+    settings = train.Settings(epochs=4)
+    with pytest.raises(EnoughError):
+        train.fit("mitar", pairs, pairs, tmp_path, settings=settings, config=SMALL, report=report)
+    _, history = train.fit("mitar", pairs, pairs, tmp_path, settings=settings, config=SMALL, resume=True, report=report)
+    assert pd.DataFrame(rows).equals(history)
+
+
+def test_no_batch_of_one_and_the_penalty_is_paid(pairs, tmp_path, monkeypatch):
+    sizes, forward = [], mitar.Network.forward
+
+    def watched(self, mirna, target):
+        sizes.append(len(mirna) if self.training else None)
+        return forward(self, mirna, target)
+
+    monkeypatch.setattr(mitar.Network, "forward", watched)
+    settings = train.Settings(epochs=1, batch_size=12, learning_rate=0.01)
+    free, _ = train.fit("mitar", pairs[:25], pairs, tmp_path / "free", settings=settings, config=SMALL)
+    assert [size for size in sizes if size] == [12, 13]
+    monkeypatch.setattr(mitar.Network, "penalty", lambda self: 100 * self.conv.weight.abs().sum())
+    paid, _ = train.fit("mitar", pairs[:25], pairs, tmp_path / "paid", settings=settings, config=SMALL)
+    assert paid.conv.weight.abs().sum() < free.conv.weight.abs().sum()
+
+
+def test_a_fresh_network_may_begin_without_labels(pairs, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(mitar.Network, "pretrains", True)
+    monkeypatch.setattr(mitar.Network, "pretrain", lambda self, *given: seen.append(given))
+    settings = train.Settings(epochs=1, random_state=6)
+    model, _ = train.fit("mitar", pairs, pairs, tmp_path / "1", settings=settings, config=SMALL)
+    [(unlabelled, random_state)] = seen
+    assert random_state == 6
+    assert set(unlabelled.mirnas) == set(pairs["mirna_seq"])
+    assert len(unlabelled.transcripts) == pairs["target_seq"].nunique()
+    train.fit("mitar", pairs, pairs, tmp_path / "1", settings=settings, config=SMALL, resume=True)
+    train.fit("mitar", pairs, pairs, tmp_path / "2", settings=settings, start=model)
+    assert len(seen) == 1
+    with pytest.raises(UsageError, match="unlabelled"):
+        other = models.Unlabelled(["ACGU"], ["ACGU"])
+        train.fit("mitar", pairs, pairs, tmp_path / "1", settings=settings, config=SMALL, resume=True, unlabelled=other)
+
+
+def test_validation_pairs_are_carved_out_of_training(pairs, tmp_path):
+    io.write_table(pairs.assign(split=["train"] * 60 + ["test"] * (len(pairs) - 60)), tmp_path / "pairs.tsv")
+    model = train.run(
+        "mitar", str(tmp_path / "pairs.tsv"), tmp_path / "out", settings=train.Settings(epochs=1), config=SMALL
+    )
+    n = model.provenance["n"]
+    assert n["train"] + n["valid"] == 60 and n["valid"] > 5
+    assert n["test"] == len(pairs) - 60
 
 
 def test_training_stops_when_nothing_gets_better(pairs, tmp_path):
@@ -82,7 +153,9 @@ def test_labels_are_needed(pairs, tmp_path):
             train.fit("mitar", wrong, pairs, tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"patience": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"patience": 0}, {"weight_decay": -0.1}]
+)
 def test_settings_are_checked(wrong):
     with pytest.raises(UsageError):
         train.Settings(**wrong)

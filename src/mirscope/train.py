@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from mirscope import datasets, io, metrics, models, plot, predict, runs
+from mirscope import datasets, io, metrics, models, plot, predict, runs, splits
 from mirscope.errors import InputError, UsageError
 from mirscope.models import Model, Unlabelled
 
@@ -187,7 +187,8 @@ def run(
 
     Args:
         name: the architecture.
-        data: as `datasets.load_pairs` takes it; where it has no split, 64/16/20 at random.
+        data: as `datasets.load_pairs` takes it; where it has no split, 64/16/20 at random; where it
+            lacks validation pairs only, a fifth of the training pairs, whole clusters of sites (`splits.carve`).
         folder: made if needed.
         settings: of the run.
         config: of the network.
@@ -207,6 +208,7 @@ def run(
     pairs = datasets.load_pairs(data)
     if "split" not in pairs or not pairs["split"].isin(datasets.SPLITS).any():
         pairs["split"] = datasets.random_split(pairs, random_state=settings.random_state)
+    pairs["split"] = splits.carve(pairs, random_state=settings.random_state)
     parts = {split: pairs[pairs["split"] == split] for split in datasets.SPLITS}
     log.info("%s: %s pairs", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
     how: dict[str, Any] = {"settings": settings, "config": config, "start": before, "resume": resume}
