@@ -10,6 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,40 @@ def bench_training(n: int = 4000, batch_size: int = 100) -> None:
     record("share of an epoch outside the network", 100 * max(0.0, 1 - bare / whole), "%", "encoding, loading, logging")
 
 
+def bench_networks(n: int = 200, batch_size: int = 100) -> None:
+    """Every model there is, in turn on one thread: pairs to scores, and for those with weights whole training steps."""
+    torch.set_num_threads(1)
+    pairs = pd.DataFrame({"mirna_seq": random_sequences(n, 22), "target_seq": random_sequences(n, 50, 1)})
+    labels = torch.tensor(np.arange(n) % 2, dtype=torch.float32)
+    networks = {name: models.create(name).eval() for name in models.names()}
+    learners = {name: models.create(name).train() for name in networks if models.needs_weights(name)}
+
+    def prediction(model: models.Model) -> None:
+        predict.score(model, pairs)
+
+    def training(model: models.Model, optimizer: torch.optim.Optimizer) -> None:
+        codes = model.encode(pairs["mirna_seq"].tolist(), pairs["target_seq"].tolist())
+        for *batch, y in zip(*(part.split(batch_size) for part in (*codes, labels)), strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            (F.binary_cross_entropy_with_logits(model(*batch), y) + model.penalty()).backward()
+            optimizer.step()
+
+    steps = [partial(training, m, torch.optim.Adam(m.parameters(), fused=True)) for m in learners.values()]
+    for verb, names, functions in (
+        ("training", learners, steps),
+        ("prediction", networks, [partial(prediction, model) for model in networks.values()]),
+    ):
+        rates = dict(zip(names, (n / seconds for seconds in alternate(*functions, repeats=3)), strict=True))
+        for name, rate in rates.items():
+            ratio = f"{rate / rates['mitar']:.2g} x mitar"
+            record(
+                f"{verb}, {name}",
+                rate,
+                "examples/s",
+                f"1 thread, {ratio}" + f", batch {batch_size}" * (verb == "training"),
+            )
+
+
 def bench_windows(n_windows: int = 1024, n_mirnas: int = 8) -> None:
     """Three ways to the same scores: shared, batched, and one window a call as the published script."""
     model = models.create("mitar")
@@ -134,6 +169,8 @@ def bench_scan(n_transcripts: int = 60, length: int = 1500, n_mirnas: int = 40) 
 def main() -> None:
     torch.set_num_threads(CORES)
     bench_training()
+    bench_networks()
+    torch.set_num_threads(CORES)
     bench_windows()
     bench_scan()
     folder = Path(__file__).parent / "latest"

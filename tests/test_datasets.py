@@ -35,7 +35,7 @@ def test_entry_has_all_fields(name):
     assert "\n" not in item.what
     assert re.fullmatch("[0-9a-f]{64}", item.sha256)
     assert item.page.startswith("https://")
-    assert item.kind in {"pairs", "fasta", "weights", "text"}
+    assert item.kind in {"pairs", "table", "fasta", "weights", "text"}
     assert (item.rows is None) == (item.kind == "weights")
     assert not item.converter or item.converter in datasets.CONVERTERS
     assert all(need in datasets.names() for need in item.needs)
@@ -66,7 +66,7 @@ def real(name):
 def test_real_file_is_the_one_of_the_catalogue(name):
     content, item = real(name), datasets.entry(name)
     assert datasets.verify(name) == datasets.Check(name, "ok", datasets.path(name), item.sha256)
-    if item.kind == "pairs":
+    if item.kind in {"pairs", "table"}:
         assert content.count(b"\n") - 1 == item.rows
     elif item.rows is not None:
         assert content.count(b">") == item.rows
@@ -430,6 +430,31 @@ def test_mirbind_joins_tables_and_folded_pairs():
     ]
 
 
+def test_mirbind_without_train():
+    header = "miRNA\tgene\tlabel\n"
+    mirbase = ">hsa-let-7a-5p MIMAT0000062\nUGAGGUAGUAGGUUGUAUAGUU\n"
+    test = header + tsv("TGAGGTAGTAGGTTGTATAG ACTT 1")
+    assert converted("mirbind", ">0\nGGCC&UUGG\n..&.. (0)\n", test, mirbase).splitlines()[1:] == [
+        FIELDS(["", "UUGG", "", "GGCC", "0", "valid"]),
+        FIELDS(["hsa-let-7a-5p", "UGAGGUAGUAGGUUGUAUAG", "", "ACUU", "1", "test"]),
+    ]
+
+
+def test_hybridetector_names_only_mirnas_of_mirbase():
+    header = "noncodingRNA\tgene\tlabel\n"
+    mirbase = ">hsa-miR-1 M1\nUGGAAU\n>hsa-miR-2 M2\nUGGAAU\n>hsa-miR-3 M3\nUGGA\n"
+    tables = [header + tsv("TGGAAT ACTT 1", "TGGAA ACTT 0"), header + tsv("TGGA ACTT 1")]
+    rows = [FIELDS(["hsa-miR-1|hsa-miR-2", "UGGAAU", "", "ACUU", "1", "train"])]
+    rows += [FIELDS(["", "UGGAA", "", "ACUU", "0", "train"]), FIELDS(["hsa-miR-3", "UGGA", "", "ACUU", "1", "test"])]
+    assert converted("hybridetector", *tables, mirbase).splitlines()[1:] == rows
+    assert converted("hybridetector", tables[1], mirbase).splitlines()[1:] == rows[2:]
+
+
+def test_tec_valid_does_not_turn_the_mirna():
+    made = converted("tec_valid", tsv(">UGGAAU >ACTT 1"), ">hsa-miR-1 M1\nUGGAAU\n")
+    assert made.splitlines()[1:] == [FIELDS(["hsa-miR-1", "UGGAAU", "", "ACUU", "1", "valid"])]
+
+
 def test_mirbench_reorders_the_columns():
     header = "gene noncodingRNA noncodingRNA_name noncodingRNA_fam feature label chr start end strand gene_cluster_ID"
     train = tsv(
@@ -493,7 +518,8 @@ def lines(rows):
 
 def by_split(name, form):
     rows = rows_of(name)
-    return [lines(form(row) for row in rows if row[5] == split) for split in datasets.SPLITS]
+    parts = [lines(form(row) for row in rows if row[5] == split) for split in datasets.SPLITS]
+    return [part for part in parts if part]
 
 
 def mitar_origin(name):
@@ -505,18 +531,27 @@ def tec_origin(name):
 
 
 def mirbind_origin(name):
-    train, _, test = by_split(name, lambda row: (dna(row[1]), dna(row[3]), row[4]))
+    *train, _, test = by_split(name, lambda row: (dna(row[1]), dna(row[3]), row[4]))
     folded = "".join(
         f">{row[4]}\n{row[3]}&{row[1]}\n{'.' * (len(row[1]) + len(row[3]) + 1)} ( -0.00)\n"
         for row in rows_of(name)
         if row[5] == "valid"
     )
     header = "miRNA\tgene\tlabel\n"
-    return [header + train, folded, header + test]
+    return [*(header + part for part in train), folded, header + test]
+
+
+def hybridetector_origin(name):
+    header = "noncodingRNA\tgene\tlabel\n"
+    return [header + part for part in by_split(name, lambda row: (dna(row[1]), dna(row[3]), row[4]))]
+
+
+def tec_valid_origin(name):
+    return by_split(name, lambda row: (f">{row[1]}", f">{dna(row[3])}", row[4]))
 
 
 def mirbench_origin(name):
-    train, _, test = by_split(name, lambda row: (dna(row[3]), dna(row[1]), row[0], *row[6:8], row[4], *row[8:]))
+    train, test = by_split(name, lambda row: (dna(row[3]), dna(row[1]), row[0], *row[6:8], row[4], *row[8:]))
     header = "gene noncodingRNA noncodingRNA_name noncodingRNA_fam feature label chr start end strand gene_cluster_ID"
     return [tsv(header) + train, tsv(header) + test]
 
@@ -543,7 +578,11 @@ def dmiso_origin(name):
         ("deepmirtar", tec_origin, [252055, 62934, 78710]),
         ("miraw", tec_origin, [2741146, 685284, 856734]),
         ("clash_helwak2013_1to1", mirbind_origin, [2276853, 311858, 295866]),
+        ("clash_helwak2013_1to10_valid_test", mirbind_origin, [1714682, 1626719]),
+        ("clash_hejret2023_realseq", hybridetector_origin, [3139313, 107250]),
+        ("clash_hejret2023_realseq_1to10_test", hybridetector_origin, [586930]),
         ("clash_hejret2023_mirbench", mirbench_origin, [1111884, 131544]),
+        ("deeptargetpro_valid", tec_valid_origin, [68229]),
         ("human_3utr_mirmark", fasta_origin, [1457540]),
         ("dmiso_examples", dmiso_origin, [1924]),
     ],

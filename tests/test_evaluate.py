@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from mirscope import evaluate, floors, metrics, models
+from mirscope import datasets, evaluate, floors, io, metrics, models, predict
 from mirscope.errors import InputError, TableError, UsageError
 from mirscope.io import Record
 
@@ -221,6 +221,221 @@ def test_bad_tables_are_one_line(change, error, problem):
 def test_bad_calls_are_one_line(keywords, problem):
     with pytest.raises((UsageError, InputError), match=problem):
         evaluate.evaluate(None, pairs(), **keywords)
+
+
+# Models side by side
+
+
+def test_models_compared_are_rows_as_if_alone(evaluation):
+    scores = {"worse": good(pairs(), 2.0), "seed": models.create("seed")}
+    found = evaluate.evaluate(
+        None, pairs(), scores=good(pairs()), against=scores, train=pairs(80, 1), name="toy", n_resamples=50
+    )
+    assert list(found.table["predictor"][:4]) == ["toy", "worse", "seed", "miRNA identity"]
+    assert list(found.table["kind"][:4]) == ["model", "model", "model", "floor"]
+    own = found.table.drop(index=[1, 2]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, evaluation.table)
+    alone = evaluate.evaluate(None, pairs(), scores=scores["worse"], name="worse", n_resamples=50)
+    pd.testing.assert_series_equal(found.table.iloc[1], alone.table.iloc[0], check_names=False)
+    assert set(found.curves["predictor"]) >= {"toy", "worse", "seed"}
+
+
+def test_comparison_is_delong_and_the_paired_bootstrap():
+    labels, first, worse = pairs()["label"], good(pairs()), good(pairs(), 2.0)
+    found = evaluate.compare(labels, {"toy": first, "worse": worse}, n_resamples=200, random_state=3)
+    assert list(found["metric"]) == ["auroc", "average_precision"]
+    assert list(found["method"]) == ["DeLong", "bootstrap"]
+    auroc, average_precision = found[["difference", "low", "high", "p"]].to_numpy()
+    expected = metrics.delong(labels, worse, first)
+    assert tuple(auroc) == (expected.value, expected.low, expected.high, expected.p)
+    expected = metrics.paired_bootstrap(
+        labels, worse, first, metric="average_precision", n_resamples=200, random_state=3
+    )
+    assert tuple(average_precision) == (expected.value, expected.low, expected.high, expected.p)
+    assert found["difference"].max() < 0
+    assert not len(evaluate.compare(labels, {"toy": first}))
+
+
+def test_comparison_in_print_and_json():
+    found = evaluate.evaluate(
+        None, pairs(), scores=good(pairs(), 2.0), against={"better": pairs()["label"]}, name="toy", n_resamples=50
+    )
+    text = printed(found)
+    assert "difference from toy on the same pairs" in text
+    gain = 1 - found.table["auroc"][0]
+    assert f"+{gain:.3f}".replace("+0", "+") in text
+    rows = json.loads(found.to_json())["comparison"]
+    assert [(row["predictor"], row["metric"]) for row in rows] == [("better", "auroc"), ("better", "average_precision")]
+    assert rows[0]["difference"] == pytest.approx(gain)
+
+
+def test_a_model_is_not_compared_with_itself():
+    with pytest.raises(UsageError, match="toy is to be compared with itself"):
+        evaluate.evaluate(None, pairs(), scores=good(pairs()), against={"toy": good(pairs())}, name="toy")
+
+
+def test_scores_to_compare_are_checked():
+    with pytest.raises(InputError, match="no 60 numbers from 0 to 1"):
+        evaluate.evaluate(None, pairs(), scores=good(pairs()), against={"short": good(pairs())[:-1]}, name="toy")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.5, "0.5"), (0.0123, "0.012"), (1e-4, "0.0001"), (3.2e-9, "3e-09"), (0, "< 1e-300")]
+)
+def test_p_is_short(value, text):
+    assert evaluate._p(value) == text
+
+
+# Genes
+
+
+SITES = pd.DataFrame(
+    [
+        (LET7, "g1", "GGCUACCUCAGG", 0),
+        (LET7, "g1", "GGGUACCUCGGG", 1),
+        (MIR16, "g1", "AAAAAAAA", 0),
+        (LET7, "", "CCCCCCCC", 1),
+        (LET7, "g2", "CCCCCCCC", 0),
+        (LET7, "g1", "AAAAAAAA", 0),
+    ],
+    columns=["mirna_seq", "gene_id", "target_seq", "label"],
+)
+
+
+def test_sites_join_to_genes(caplog):
+    table, row = evaluate.genes(SITES)
+    assert list(zip(table["mirna_seq"], table["gene_id"], strict=True)) == [(LET7, "g1"), (MIR16, "g1"), (LET7, "g2")]
+    assert list(row) == [0, 0, 1, -1, 2, 0]
+    assert list(table["label"]) == [1, 0, 0]
+    assert list(table["n_sites"]) == [3, 1, 1]
+    assert table["target_seq"][0].split(floors.SITE_GAP) == ["GGCUACCUCAGG", "GGGUACCUCGGG", "AAAAAAAA"]
+    assert "1 of 6 sites have no gene: left out" in caplog.text
+
+
+def test_labels_of_genes_go_before_those_of_sites():
+    table, _ = evaluate.genes(SITES.assign(gene_label=["0", "0", "1", "1", "1", "0"]))
+    assert list(table["label"]) == [0, 1, 1]
+
+
+def test_transcripts_stand_in_for_genes():
+    sites = SITES.assign(gene_id="", transcript_id=SITES["gene_id"])
+    pd.testing.assert_frame_equal(evaluate.genes(sites)[0], evaluate.genes(SITES)[0])
+    with pytest.raises(TableError, match="no gene in any row"):
+        evaluate.genes(SITES.assign(gene_id=""))
+    with pytest.raises(TableError, match="no gene in any row"):
+        evaluate.genes(SITES.drop(columns="gene_id"))
+
+
+def by_gene(n=240, **settings):
+    """Sites of which a gene has one to five; a gene's label is known, its sites' are not."""
+    rng = np.random.default_rng(7)
+    sites = pairs(n).assign(gene_id=[f"g{g}" for g in rng.integers(0, n // 4, n)]).drop(columns="label")
+    key = sites["mirna_seq"] + sites["gene_id"]
+    sites["gene_label"] = key.map({value: k % 2 for k, value in enumerate(key.unique())}).astype(str)
+    scores = rng.random(n)
+    return sites, scores, evaluate.evaluate(None, sites, scores=scores, by="gene", name="toy", **settings)
+
+
+def test_a_gene_scores_as_its_best_site():
+    sites, scores, found = by_gene(n_resamples=0)
+    best = (
+        sites.assign(score=scores)
+        .groupby(["mirna_seq", "gene_id"], sort=False)
+        .agg(score=("score", "max"), label=("gene_label", "max"), n_sites=("score", "size"))
+    )
+    labels = best["label"].astype(int)
+    assert (found.by, found.n, found.n_sites, found.n_positive) == ("gene", len(best), 240, labels.sum())
+    assert found.table["auroc"][0] == metrics.auroc_score(labels, best["score"])
+    row = found.table.set_index("predictor").loc["number of sites"]
+    assert row["auroc"] == metrics.auroc_score(labels, best["n_sites"])
+    assert row["fitted_on"] == "threshold only, on these pairs"
+    assert (row["accuracy"], row["n"]) == (max(row["accuracy"], labels.mean()), len(best))
+    text = printed(found)
+    assert f"of {len(best)} miRNA-gene pairs are positives, by the best of their 240 sites" in " ".join(text.split())
+    assert json.loads(found.to_json())["by"] == "gene"
+
+
+def test_floors_of_a_gene_see_its_best_site():
+    sites, _, _ = by_gene(n_resamples=0)
+    table, row = evaluate.genes(sites)
+    for floor in (floors.seed_class, floors.duplex_energy):
+        each = pd.Series(floor(sites)).groupby(row).max().to_numpy()
+        np.testing.assert_array_equal(floor(table), each)
+    counts = pd.DataFrame(floors.kmer_counts(list(sites["target_seq"]))).groupby(row).sum().to_numpy()
+    np.testing.assert_array_equal(floors.kmer_counts(list(table["target_seq"])), counts)
+
+
+def test_genes_compared_meet_as_genes():
+    sites, scores, found = by_gene(n_resamples=0)
+    both = evaluate.evaluate(None, sites, scores=scores, against={"other": 1 - scores}, by="gene", n_resamples=0)
+    assert both.n == found.n
+    table, row = evaluate.genes(sites)
+    other = pd.Series(1 - scores).groupby(row).max()
+    assert both.table["auroc"][1] == metrics.auroc_score(table["label"], other)
+    difference = both.table["auroc"][1] - both.table["auroc"][0]
+    assert both.comparison["difference"][0] == pytest.approx(difference)
+
+
+def test_training_sites_are_joined_too():
+    sites, scores, _ = by_gene(n_resamples=0)
+    found = evaluate.evaluate(None, sites, scores=scores, by="gene", train=sites, name="toy", n_resamples=0)
+    assert found.n_in_train == found.n
+    assert "miRNA-gene pairs are also in the training table" in evaluate.remarks(found)[0]
+    assert found.table["fitted_on"][1] == f"{found.n} training pairs"
+
+
+def test_single_sites_by_gene_are_the_pairs(evaluation):
+    table = pairs().assign(gene_id=[f"g{k}" for k in range(60)])
+    found = [evaluate.evaluate(None, table, scores=good(table), by=by, n_resamples=20) for by in ("pair", "gene")]
+    pd.testing.assert_frame_equal(found[0].table, found[1].table.iloc[:-1])
+
+
+# The command
+
+
+def test_command_compares(run, tmp_path, pairs):
+    io.write_table(pairs, tmp_path / "pairs.tsv")
+    out, _ = run("evaluate seed pairs.tsv --against miranda --against rnaduplex --json out.json --threads 1")
+    assert "difference from seed" in out
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert [row["predictor"] for row in report["predictors"]][:3] == ["seed", "miranda", "rnaduplex"]
+    alone = predict.score(models.load("miranda"), pairs)
+    assert report["predictors"][1]["metrics"]["auroc"]["value"] == metrics.auroc_score(pairs["label"], alone)
+    assert len(report["comparison"]) == 4
+
+
+def test_command_tells_files_of_one_name_apart(run, tmp_path, pairs):
+    io.write_table(pairs, tmp_path / "pairs.tsv")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        models.save(models.create("mitar", filters=8, hidden=4), tmp_path / folder / "model.safetensors")
+    run("evaluate a/model.safetensors pairs.tsv --against b/model.safetensors --json out.json --threads 1")
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert [row["predictor"] for row in report["predictors"]][:2] == ["a/model.safetensors", "b/model.safetensors"]
+    _, err = run("evaluate seed pairs.tsv --against mitar --against seed --threads 1", code=2)
+    assert err == "mirscope: seed is to be compared with itself\n"
+
+
+def test_command_by_gene(run, tmp_path, pairs):
+    io.write_table(pairs, tmp_path / "pairs.tsv")
+    out, _ = run("evaluate miranda pairs.tsv --by gene --threads 1")
+    assert "number of sites" in out
+    io.write_table(pairs.drop(columns="gene_id"), tmp_path / "pairs.tsv")
+    assert "gene_id" in run("evaluate miranda pairs.tsv --by gene --threads 1", code=1)[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "learned"), [("pairs.tsv:test", True), ("pairs.tsv", True), ("pairs.tsv:train", False)]
+)
+def test_command_reads_its_data_once(run, tmp_path, pairs, monkeypatch, data, learned):
+    io.write_table(pairs.assign(split=np.where(np.arange(len(pairs)) % 3, "train", "test")), tmp_path / "pairs.tsv")
+    read, load = [], datasets.load_pairs
+    monkeypatch.setattr(datasets, "load_pairs", lambda data: read.append(data) or load(data))
+    run(f"evaluate seed {data} --json out.json --threads 1")
+    assert len([name for name in read if name]) == 1
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert rows["n"] == {"pairs.tsv": 72, "pairs.tsv:test": 24, "pairs.tsv:train": 48}[data]
+    assert rows["predictors"][1]["fitted_on"] == ("48 training pairs" if learned else "cross-validation")
 
 
 # Background

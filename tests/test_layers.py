@@ -7,13 +7,18 @@ import mirscope
 
 LAYERS = [
     {"errors", "rna"},
+    {"workers"},
     {"metrics", "tables"},
     {"io"},
     {"runs"},
+    {"language"},
     {"models", "datasets", "negatives", "floors", "plot"},
+    {"splits"},
     {"predict"},
     {"train"},
     {"evaluate", "scan"},
+    {"heatmap"},
+    {"experiment"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirscope import metrics
-from mirscope.errors import InputError
+from mirscope.errors import InputError, UsageError
 
 LABELS = [1, 1, 0, 1, 0, 0]
 SCORES = [0.9, 0.8, 0.7, 0.5, 0.5, 0.1]
@@ -238,3 +238,117 @@ def test_import_is_light():
     heavy = ("sklearn", "torch", "matplotlib", "RNA")
     code = f"import sys, mirscope.metrics; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# The 43 patients of DeLong et al. (1988) with all three tests: albumin, total protein, K-G score (lower is better),
+# and whether surgery helped.
+OVARIAN = """
+3.0 5.8 10 0 3.2 6.3 5 1 3.9 6.8 3 1 2.8 4.8 6 0 3.2 5.8 3 1 0.9 4.0 5 0 2.5 5.7 8 0 1.6 5.6 5 1 3.8 5.7 5 1
+3.7 6.7 6 1 3.2 5.4 4 1 3.8 6.6 6 1 4.1 6.6 5 1 3.6 5.7 5 1 4.3 7.0 4 1 3.6 6.7 4 0 2.3 4.4 6 1 4.2 7.6 4 0
+4.0 6.6 6 0 3.5 5.8 6 1 3.8 6.8 7 1 3.0 4.7 8 0 4.5 7.4 5 1 3.7 7.4 5 1 3.1 6.6 6 1 4.1 8.2 6 1 4.3 7.0 5 1
+4.3 6.5 4 1 3.2 5.1 5 1 2.6 4.7 6 1 3.3 6.8 6 0 1.7 4.0 7 0 3.7 6.1 5 1 3.3 6.3 7 1 4.2 7.7 6 1 3.5 6.2 5 1
+2.9 5.7 9 0 2.1 4.8 7 1 2.8 6.2 8 0 4.0 7.0 7 1 3.3 5.7 6 1 3.7 6.9 5 1 3.6 6.6 5 1"""
+
+
+def test_delong_on_their_data():
+    albumin, protein, kg, helped = np.array(OVARIAN.split(), dtype=float).reshape(-1, 4).T
+    areas = [metrics.auroc_score(helped, scores) for scores in (albumin, protein, -kg)]
+    assert areas == pytest.approx([0.7366, 0.6478, 0.7258], abs=5e-5)
+    found = metrics.delong(helped, protein, -kg)  # as SAS prints it (PROC LOGISTIC, comparing ROC curves)
+    printed = metrics.Difference(-0.0780, -0.2830, 0.1271, 0.1046, 0.4561)
+    assert vars(found) == pytest.approx(vars(printed), abs=5e-5)
+    assert metrics.delong(helped, albumin, -kg).standard_error == pytest.approx(0.0953, abs=5e-5)
+
+
+def brute_delong(labels, a, b):
+    """DeLong's covariance by his own sums over all pairs of a positive and a negative."""
+    wins = []
+    for scores in (a, b):
+        x, y = scores[labels == 1][:, None], scores[labels == 0][None]
+        wins.append((x > y) + 0.5 * (x == y))
+    m, n = wins[0].shape
+    gap = wins[0] - wins[1]
+    difference = gap.mean()
+    by_positive = ((gap.mean(1) - difference) ** 2).sum() / (m - 1)
+    by_negative = ((gap.mean(0) - difference) ** 2).sum() / (n - 1)
+    return difference, np.sqrt(by_positive / m + by_negative / n)
+
+
+@given(examples(), st.data())
+def test_delong_is_the_sum_over_all_pairs(data, more):
+    labels, a = data
+    b = np.array(more.draw(st.lists(st.integers(0, 12), min_size=len(a), max_size=len(a)))) / 12
+    found = metrics.delong(labels, a, b)
+    assert found.value == pytest.approx(metrics.auroc_score(labels, a) - metrics.auroc_score(labels, b), abs=1e-12)
+    if min(np.bincount(labels, minlength=2)) > 1:
+        assert (found.value, found.standard_error) == pytest.approx(brute_delong(labels, a, b), abs=1e-9)
+        assert 0 <= found.p <= 1
+        other = metrics.delong(labels, b, a)
+        assert (other.value, other.low, other.p) == pytest.approx((-found.value, -found.high, found.p), abs=1e-9)
+    else:
+        assert np.isnan(found.standard_error)
+
+
+def test_delong_rejects_at_its_level():
+    rng = np.random.default_rng(5)
+    rejected = 0
+    for _ in range(300):
+        labels = np.repeat([0, 1], 60)
+        shared = labels + rng.normal(size=120)
+        a, b = shared + rng.normal(size=120), shared + rng.normal(size=120)
+        found = metrics.delong(labels, a, b)
+        rejected += found.p < 0.05
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    assert 0.02 <= rejected / 300 <= 0.09
+
+
+@settings(max_examples=10, deadline=None)
+@given(examples(), st.data())
+@pytest.mark.parametrize("metric", ["auroc", "average_precision", "mcc", "accuracy"])
+def test_paired_bootstrap_is_the_obvious_one(metric, data, more):
+    labels, a = data
+    b = np.array(more.draw(st.lists(st.integers(0, 12), min_size=len(a), max_size=len(a)))) / 12
+    found = metrics.paired_bootstrap(labels, a, b, metric=metric, n_resamples=40, random_state=3)
+    measure = getattr(metrics, f"{metric}_score")
+    rng = np.random.default_rng(3)
+    drawn = [rng.integers(0, len(labels), size=len(labels)) for _ in range(40)]
+    values = np.array([measure(labels[rows], a[rows]) - measure(labels[rows], b[rows]) for rows in drawn])
+    values = values[~np.isnan(values)]
+    assert found.value == pytest.approx(measure(labels, a) - measure(labels, b), abs=1e-12)
+    if len(values) > 1:
+        low, high = np.percentile(values, [2.5, 97.5])
+        expected = (low, high, values.std(ddof=1))
+        assert (found.low, found.high, found.standard_error) == pytest.approx(expected, abs=1e-12)
+
+
+def test_paired_bootstrap_agrees_with_delong():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 600)
+    shared = labels + rng.normal(size=600)
+    a, b = shared + rng.normal(size=600), shared + 1.5 * rng.normal(size=600)
+    theory, drawn = metrics.delong(labels, a, b), metrics.paired_bootstrap(labels, a, b, n_resamples=2000)
+    assert drawn.value == theory.value
+    assert drawn.standard_error == pytest.approx(theory.standard_error, rel=0.1)
+    assert (drawn.low, drawn.high) == pytest.approx((theory.low, theory.high), abs=0.2 * theory.standard_error)
+
+
+def test_no_difference():
+    labels, scores = np.array(LABELS), np.array(SCORES)
+    nothing = metrics.Difference(0.0, 0.0, 0.0, 0.0, 1.0)
+    assert metrics.delong(labels, scores, 2 * scores) == nothing
+    assert metrics.paired_bootstrap(labels, scores, scores, n_resamples=50) == nothing
+    assert metrics.delong([0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0]).p == 0
+
+
+def test_paired_tests_of_one_class_and_bad_input():
+    assert np.isnan(list(vars(metrics.delong([1, 1], [0, 1], [1, 0])).values())).all()
+    assert np.isnan(metrics.paired_bootstrap([1, 1], [0, 1], [1, 0], n_resamples=9).p)
+    assert np.isnan(metrics.paired_bootstrap(LABELS, SCORES, SCORES, n_resamples=0).p)
+    energies = 20 * np.array(SCORES)
+    assert np.isnan(metrics.paired_bootstrap(LABELS, SCORES, energies, metric="brier_loss", n_resamples=9).value)
+    with pytest.raises(UsageError, match="no metric 'auc'"):
+        metrics.paired_bootstrap(LABELS, SCORES, SCORES, metric="auc")
+    with pytest.raises(InputError, match="scores"):
+        metrics.delong(LABELS, SCORES, SCORES[:2])
+    with pytest.raises(InputError, match="no examples"):
+        metrics.paired_bootstrap([], [], [])

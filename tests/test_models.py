@@ -16,11 +16,23 @@ from mirscope import models, predict, rna, train
 from mirscope.errors import UsageError, WeightsError
 
 VARIANTS = [(name, {}) for name in models.names()] + [
+    ("deepmirnatar", {"hidden": 16, "layers": 2, "heads": 2, "rnn": "gru", "spatial_conv": False}),
+    ("deepmirnatar", {"hidden": 16, "layers": 1, "heads": 4, "text_cnn": False, "frozen": True}),
+    ("deepmirnatar", {"hidden": 16, "layers": 1, "text_cnn": False, "spatial_conv": False, "rnn": "none"}),
+    ("deepmirnatar", {"hidden": 16, "layers": 1, "target_encoder": "bert", "bert_hidden": 8, "bert_layers": 1}),
+    ("deeptarget", {"cell": "lstm", "layers": 3, "hidden": 7, "encoded": 5}),
+    ("deeptarget", {"bidirectional": True, "layers": 2, "embedding": 3}),
+    ("deeptarget", {"cell": "lstm", "layers": 1, "bidirectional": True, "dropout": 0.0, "pretrain_epochs": 0}),
+    ("dmiso", {"abundance": True, "kernel": 5, "filters": 7, "hidden": 4, "dense": 9}),
     ("mitar", {"gates": "relu"}),
     ("mitar", {"target_length": 40}),
     ("mitar", {"kernel": 5, "hidden": 8, "filters": 16}),
     ("mitar", {"kernel": 26, "hidden": 8, "filters": 16}),
     ("mitar", {"kernel": 27, "hidden": 8, "filters": 16}),
+    ("mitar", {"cnn": False, "hidden": 8}),
+    ("mitar", {"pooling": False, "filters": 16}),
+    ("mitar", {"rnn": False, "filters": 16}),
+    ("mitar", {"dense": False, "filters": 16}),
 ]
 
 
@@ -96,7 +108,7 @@ def test_windows_score_as_pairs_do(model):
     rng = np.random.default_rng(0)
     length = 5 * model.lengths[1] + 17
     transcript = torch.from_numpy(rng.integers(0, 5, length).astype(np.int8))
-    mirnas = torch.from_numpy(rna.encode(["UGAGGUAGUAGGUUGUAUAGUU", "UAGCUUAUC", "A" * 26, "UGNAGGUAGUAGN"], 26))
+    mirnas = torch.from_numpy(rna.encode(["UGAGGUAGUAGGUUGUAUAGUU", "UAGCUUAUC", "A" * 26, "UGNAGGUAGUAGN"], model.lengths[0]))
     starts = torch.tensor([0, 1, 2, 3, 15, 16, 77, length - model.lengths[1]]) % (length - model.lengths[1] + 1)
     slow = models.Model.score_windows(model, mirnas, transcript, starts)
     fast = model.score_windows(mirnas, transcript, starts)

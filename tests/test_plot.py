@@ -156,3 +156,33 @@ def test_nothing_is_changed_in_the_table():
     plot.sites(SITES, target_id="utr1", length=300)
     pd.testing.assert_frame_equal(SITES, before)
     assert np.isfinite(SITES["score"]).all()
+
+
+def test_intervals_and_what_was_published():
+    rows = [("full", "accuracy", 0.9, 0.8, 0.95), ("full", "auroc", 1, 1, 1), ("half", "accuracy", 0.7, 0.6, 0.75)]
+    table = pd.DataFrame(rows, columns=["competitor", "metric", "mean", "low", "high"])
+    ax = plot.intervals(table, metric="accuracy", published=pd.Series({"half": 0.72}))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["full", "half"]
+    means, published = ax.lines
+    assert means.get_xydata().tolist() == [[0.9, 0], [0.7, 1]]
+    assert published.get_xdata()[1] == 0.72
+    assert labels(ax) == ["mean and 95 % of runs", "published"]
+    assert plot.intervals(table, metric="auroc").get_legend() is None
+
+
+def test_trials_by_their_settings():
+    table = pd.DataFrame(
+        {
+            "trial": [0, 1, 2, 3],
+            "state": ["complete", "pruned", "diverged", "complete"],
+            "value": [0.7, 0.6, np.nan, 0.65],
+            "learning_rate": [0.001, 0.01, 0.5, 0.1],
+            "gates": ["tanh", "relu", "relu", "relu"],
+        }
+    )
+    first, rates, gates = plot.trials(table, ["learning_rate", "gates"], measure="auroc").axes
+    assert first.get_ylabel() == "validation AUROC"
+    assert first.lines[0].get_ydata().tolist() == [0.7, 0.7]  # the best so far
+    assert rates.get_xscale() == "log"
+    assert rates.lines[1].get_xydata().tolist() == [[0.001, 0.7], [0.1, 0.65]]
+    assert [text.get_text() for text in gates.get_xticklabels()] == ["relu", "tanh"]

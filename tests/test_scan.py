@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,6 +163,150 @@ def test_seed_model_finds_the_planted_site(mirnas, transcripts):
     assert found[["target_id", "start", "seed_type", "seed_start"]].to_numpy().tolist() == [["utr5", 300, "8mer", 300]]
 
 
+SEED = replace(ALL, candidates="seed")
+
+
+def every_seed_window(model, mirnas, transcripts):
+    """The slow and obvious candidates: of the windows by their last nt, those that end with a seed match."""
+    rows = []
+    for transcript in transcripts:
+        text = transcript.sequence
+        for mirna in mirnas:
+            seven = rna.reverse_complement(mirna.sequence[1:7]) + "?"  # miRNA 2-7, then what is opposite 1
+            for end in range(1, len(text) + 1):
+                window = text[max(0, end - model.lengths[1]) : end]
+                if window[-7:-1] == seven[:6] or (end == len(text) and window[-6:] == seven[:6]):
+                    start = end - len(window)
+                    rows.append((mirna.id, transcript.id, start, end, mirna.sequence, window))
+    table = pd.DataFrame(rows, columns=["mirna_id", "target_id", "start", "end", "mirna_seq", "target_seq"])
+    return table.assign(score=predict.score(model, table))
+
+
+def check_seed_scan(model, mirnas, transcripts):
+    slow = every_seed_window(model, mirnas, transcripts)
+    fast = scan.scan(model, mirnas, transcripts, settings=SEED)
+    keys = ["mirna_id", "target_id", "start", "end"]
+    pd.testing.assert_frame_equal(fast[keys], slow[keys], check_dtype=False)
+    np.testing.assert_allclose(fast["score"], slow["score"], atol=1e-5)
+    return slow
+
+
+def seeded(mirna, text, places):
+    """The text with the target of a seed (miRNA 2-8, A opposite 1) written over some of its places."""
+    for place in places:
+        text = text[:place] + rna.reverse_complement(mirna[1:8])[: max(len(text) - place, 0)] + text[place + 7 :]
+    return text
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    mirna=st.text("ACGU", min_size=10, max_size=26),
+    texts=st.lists(st.text("ACGUN", min_size=1, max_size=160), min_size=1, max_size=4),
+    places=st.lists(st.integers(0, 160), max_size=4),
+)
+def test_seed_scan_is_score_on_every_window_that_ends_with_a_seed_match(model, mirna, texts, places):
+    records = [Record(str(number), seeded(mirna, text, places)) for number, text in enumerate(texts)]
+    other = Record("other", mirna[::-1])
+    check_seed_scan(model, [Record("m", mirna), other], records)
+
+
+def test_seed_candidates_lie_in_one_transcript(model):
+    site = rna.reverse_complement(LET7[:8])
+    texts = ["GG" + site + "GG", site[:4], site[4:], site[:7], "G" * 60 + site, site[3:] + "G" * 60 + site[:5]]
+    texts = [text if len(text) < 30 else text.rjust(90, "C") for text in texts]
+    records = [Record(str(number), text) for number, text in enumerate(texts)]
+    slow = check_seed_scan(model, [Record("let-7a", LET7)], records)
+    assert slow[["target_id", "start", "end"]].to_numpy().tolist() == [["0", 0, 10], ["3", 0, 7], ["4", 37, 90]]
+
+
+def test_seed_candidates_are_the_four_types(model, mirnas, transcripts):
+    """A window is a candidate where one of the four types, and not the offset 6mer alone, ends it."""
+    found = check_seed_scan(model, mirnas, transcripts)
+    sequences = zip(found["mirna_seq"], found["target_seq"], strict=True)
+    kinds = [rna.seed_type(mirna, text[-8:]) for mirna, text in sequences]
+    assert len(found) > 1
+    assert set(kinds) <= {"8mer", "7mer-m8", "7mer-A1", "6mer"}
+    for kind in ("CUACCUCA", "CUACCUCC", "GUACCUCA", "GUACCUCG"):
+        assert len(scan.scan(model, mirnas[:1], [Record("t", "G" * 60 + kind + "G" * 9)], settings=SEED)) == 1
+    offset = [Record("t", "G" * 60 + "CUACCUGA" + "G" * 9)]
+    assert rna.seed_type(LET7, offset[0].sequence) == "offset-6mer"
+    assert scan.scan(model, mirnas[:1], offset, settings=SEED).empty
+    complement_only = [Record("t", "G" * 60 + LET7[1:8].translate(str.maketrans("ACGU", "UGCA")) + "A" + "G" * 9)]
+    assert scan.scan(model, mirnas[:1], complement_only, settings=SEED).empty
+
+
+@pytest.fixture(scope="module")
+def seeded_transcripts(mirnas, transcripts):
+    """Many seed matches, some so near that their windows overlap, one near a start."""
+    rng = np.random.default_rng(4)
+    records = []
+    for number, length in enumerate((30, 300, 900, 60, 2000)):
+        text = "".join(rng.choice(list("ACGU"), length))
+        for mirna in mirnas:
+            text = seeded(mirna.sequence, text, rng.integers(0, length, 1 + length // 60).tolist())
+        records.append(Record(f"seeded{number}", text))
+    return [*transcripts, *records]
+
+
+def test_seed_sites_are_the_best_of_hits_that_overlap(model, mirnas, seeded_transcripts):
+    rows = scan.scan(model, mirnas, seeded_transcripts, settings=SEED)
+    threshold = float(rows["score"].median())
+    found = scan.scan(model, mirnas, seeded_transcripts, settings=scan.Settings(threshold, candidates="seed"))
+    columns = ["target_id", "mirna_id", "start", "end", "score"]
+    assert [tuple(row) for row in found[columns].itertuples(index=False)] == merged(rows, threshold)
+    assert (found["n_windows"] > 1).any()
+    tables.check(found, tables.SITES)
+
+
+def test_neither_chunks_nor_processes_show_in_a_seed_scan(model, mirnas, seeded_transcripts, monkeypatch):
+    settings_ = scan.Settings(0.2, candidates="seed")
+    whole = scan.scan(model, mirnas, seeded_transcripts, settings=settings_)
+    for size in (1, 10, 60):
+        monkeypatch.setattr(scan, "PAIRS_AT_ONCE", size)
+        monkeypatch.setattr(scan, "WINDOWS_AT_ONCE", 3)
+        found = scan.scan(model, mirnas, seeded_transcripts, settings=settings_)
+        pd.testing.assert_frame_equal(found, whole, atol=1e-5)
+    pd.testing.assert_frame_equal(scan.scan(model, mirnas, seeded_transcripts, settings=settings_, threads=2), found)
+
+
+def test_a_model_has_its_own_candidates(mirnas, seeded_transcripts):
+    network = models.create("deeptarget", hidden=4, encoded=4)
+    own = scan.scan(network, mirnas, seeded_transcripts, settings=ALL)
+    pd.testing.assert_frame_equal(own, scan.scan(network, mirnas, seeded_transcripts, settings=SEED))
+    all_ = scan.scan(network, mirnas[:1], seeded_transcripts[:4], settings=replace(ALL, candidates="all"))
+    assert len(all_) == len(every_window(network, mirnas[:1], seeded_transcripts[:4], 1))
+    with pytest.raises(UsageError, match="stride"):
+        scan.scan(network, mirnas, seeded_transcripts, settings=scan.Settings(stride=5))
+
+
+def test_a_seed_scan_cut_short_resumes_to_the_same(model, mirnas, seeded_transcripts, tmp_path, monkeypatch):
+    monkeypatch.setattr(scan, "PAIRS_AT_ONCE", 40)
+    io.write_fasta(seeded_transcripts, tmp_path / "t.fa")
+    source, settings_ = scan.Transcripts(tmp_path / "t.fa"), scan.Settings(0.2, candidates="seed")
+    whole = scan.scan_files(model, mirnas, source, tmp_path / "whole", settings=settings_, formats=scan.FORMATS)
+
+    n_done = 0
+
+    def stop(n_nt):
+        nonlocal n_done
+        n_done += 1
+        if n_done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan.scan_files(model, mirnas, source, tmp_path / "cut", settings=settings_, report=stop)
+    with pytest.raises(UsageError, match="settings"):
+        scan.scan_files(model, mirnas, source, tmp_path / "cut", settings=scan.Settings(0.2), resume=True)
+    how = {"settings": settings_, "formats": scan.FORMATS, "resume": True}
+    resumed = scan.scan_files(model, mirnas, source, tmp_path / "cut", **how)
+    assert resumed.n_windows == whole.n_windows == len(every_seed_window(model, mirnas, seeded_transcripts))
+    assert 0 < resumed.n_scored < whole.n_scored == whole.n_windows
+    for path in whole.files:
+        if path.suffix != ".parquet":
+            assert (tmp_path / "cut" / path.name).read_bytes() == path.read_bytes()
+    assert json.loads((tmp_path / "cut" / "run.json").read_text())["settings"]["candidates"] == "seed"
+
+
 def test_no_hits_is_an_empty_table(model, mirnas, transcripts):
     for threads in (1, 2):
         found = scan.scan(model, mirnas, transcripts, settings=scan.Settings(threshold=1), threads=threads)
@@ -172,7 +317,7 @@ def test_no_hits_is_an_empty_table(model, mirnas, transcripts):
 def test_a_long_transcript_is_split_by_mirnas(model, mirnas, transcripts, monkeypatch):
     monkeypatch.setattr(scan, "PAIRS_AT_ONCE", 50)
     chunks = list(scan._chunks(model, mirnas, transcripts, ALL))
-    assert max(chunk.n_pairs for chunk in chunks) <= 100
+    assert max(scan._n_windows(model, chunk, ALL) for chunk in chunks) <= 100
     assert sum(chunk.n_nt for chunk in chunks) == sum(len(record.sequence) for record in transcripts)
 
 
@@ -182,7 +327,10 @@ def test_a_transcript_is_no_mirna(model, transcripts, length):
         scan.scan(model, [Record("x", "A" * length)], transcripts)
 
 
-@pytest.mark.parametrize("settings_", [{"threshold": 2}, {"threshold": -0.1}, {"stride": 0}])
+@pytest.mark.parametrize(
+    "settings_",
+    [{"threshold": 2}, {"threshold": -0.1}, {"stride": 0}, {"candidates": "none"}, {"candidates": "seed", "stride": 2}],
+)
 def test_settings_are_checked(settings_):
     with pytest.raises(UsageError):
         scan.Settings(**settings_)
@@ -298,3 +446,17 @@ def test_a_dead_process_is_an_error_and_no_hang(model, mirnas, transcripts, monk
         process.kill()
     with pytest.raises(MirscopeError, match="--resume"):
         list(chunks)
+
+
+def test_candidates_on_the_command_line(run, mirnas, seeded_transcripts, tmp_path):
+    io.write_fasta(mirnas, tmp_path / "m.fa")
+    io.write_fasta(seeded_transcripts, tmp_path / "t.fa")
+    command = "scan m.fa t.fa --model seed --threads 1 -p 0 --all-windows --no-duplex -o"
+    run(f"{command} seed --candidates seed")
+    table = io.read_sites(tmp_path / "seed" / "sites.tsv")
+    expected = scan.scan(models.create("seed"), mirnas, seeded_transcripts, settings=SEED)
+    assert len(expected) > 10
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False, atol=1e-5)
+    assert (table["score"] >= 0.6).sum() > 10
+    assert "stride" in run(f"{command} no --candidates seed --stride 3", code=2)[1]
+    assert "seed" in run(f"{command} no --candidates seeds", code=2)[1]

@@ -45,14 +45,15 @@ class SplitRule:
 class Entry:
     """A file of the catalogue.
 
-    `file` is relative to a data folder; `rows` counts pairs or FASTA records, None for weights; `sha256` is of the
+    `file` is relative to a data folder; `kind` is pairs (what `load_pairs` reads), another table, FASTA, weights or
+    other text; `rows` counts rows or FASTA records, None for weights; `sha256` is of the
     decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the `origins`, in order,
     and of the entries it `needs`. Without origins the file is put in place by hand, from `page`; `note` says why.
     """
 
     name: str
     file: str
-    kind: Literal["pairs", "fasta", "weights", "text"]
+    kind: Literal["pairs", "table", "fasta", "weights", "text"]
     what: str
     licence: str
     citation: str
@@ -386,20 +387,41 @@ def _tec(texts: list[str]) -> str:
 
 
 def _mirbind(texts: list[str]) -> str:
-    """miRBind: tables of miRNA (20 nt), target, label for train and test, RNAcofold output (`target&miRNA`) for valid.
+    """miRBind: tables of miRNA (20 nt), target, label for train (if given) and test, RNAcofold output (`target&miRNA`)
+    for valid.
 
     Ids are all human miRNAs of miRBase (the needed entry) that begin with the sequence.
     """
-    train, valid, test, mirbase = texts
+    *train, valid, test, mirbase = texts
+    lines = valid.splitlines()
+    folded = [[*pair.split("&")[::-1], label[1:]] for label, pair in zip(lines[::3], lines[1::3], strict=True)]
+    return _named([*(_fields(text)[1:] for text in train), folded, _fields(test)[1:]], SPLITS, mirbase, length=20)
+
+
+def _hybridetector(texts: list[str]) -> str:
+    """HybriDetector: tables of miRNA, target, label for train (if given) and test.
+
+    Ids are all human miRNAs of miRBase (the needed entry) that are the sequence.
+    """
+    *tables, mirbase = texts
+    return _named([_fields(text)[1:] for text in tables], ("train", "test"), mirbase)
+
+
+def _tec_valid(texts: list[str]) -> str:
+    """TEC-miTarget's deepTargetPro: `>miRNA` (5'->3' in this one), `>target`, label; ids as for HybriDetector."""
+    sites, mirbase = texts
+    rows = [[mirna.lstrip(">"), site.lstrip(">"), label] for mirna, site, label in _fields(sites)]
+    return _named([rows], ("valid",), mirbase)
+
+
+def _named(tables: list[list[list[str]]], splits: tuple[str, ...], mirbase: str, length: int | None = None) -> str:
+    """Tables of miRNA, target, label, the last of them of the last split, with the ids of equal miRBase sequences."""
     names: dict[str, list[str]] = defaultdict(list)
     for header, sequence in _records(mirbase):
-        names[sequence[:20]].append(header.split()[0])
-    lines = valid.splitlines()
-    folded = [(*pair.split("&")[::-1], label[1:]) for label, pair in zip(lines[::3], lines[1::3], strict=True)]
+        names[sequence[:length]].append(header.split()[0])
     rows = []
-    tables: list[Iterable[Iterable[str]]] = [_fields(train)[1:], folded, _fields(test)[1:]]
-    for split, pairs in zip(SPLITS, tables, strict=True):
-        for mirna, site, label in pairs:
+    for split, table in zip(splits[-len(tables) :], tables, strict=True):
+        for mirna, site, label in table:
             mirna = _rna(mirna)
             rows.append(("|".join(names[mirna]), mirna, "", _rna(site), label, split))
     return _tsv(f"{_PAIR}\tsplit", rows)
@@ -447,7 +469,9 @@ CONVERTERS: dict[str, Callable[[list[str]], str]] = {
     "mitar": _mitar,
     "mitar_positives": _mitar_positives,
     "tec": _tec,
+    "tec_valid": _tec_valid,
     "mirbind": _mirbind,
+    "hybridetector": _hybridetector,
     "mirbench": _mirbench,
     "dmiso": _dmiso,
     "fasta": _fasta,

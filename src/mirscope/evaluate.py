@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,8 @@ from rich.text import Text
 from mirscope import floors, io, metrics, negatives, plot, predict, tables
 from mirscope.errors import InputError, TableError, UsageError
 from mirscope.models import Model
+
+log = logging.getLogger(__name__)
 
 KINDS = ("random", "shuffled", "real")
 """Windows of `background`: even random nucleotides; real windows with dinucleotides shuffled; the real windows."""
@@ -36,28 +39,35 @@ _SHOWN = {
     "brier_loss": "Brier",
     "calibration_error": "ECE",
 }
+COMPARED = ("auroc", "average_precision")
+"""Measures in which models are compared."""
+
 _WIDTH = 11  # characters of a column in print
 _SHOWN_MIRNAS = 10
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's measures on a set of labelled pairs, with the floors beside it.
+    """The measures of models on a set of labelled pairs, with the floors beside them.
 
-    `table` has a row for the model, then one for each of `floors.FLOORS`: predictor, fitted_on, n (pairs scored; 0
-    where the floor cannot be had), threshold, and each metric as METRIC, METRIC_low, METRIC_high. `curves` has columns
-    predictor, curve, x, y, n, as `metrics.curves`; of the reliability curves only the model's. `background` is what the
-    function of that name returned, where it was asked.
+    `table` has a row for the model, for each it is compared with, and for each floor: predictor, kind (model or floor),
+    fitted_on, n (pairs scored; 0 where the floor cannot be had), threshold, and each metric as METRIC, METRIC_low,
+    METRIC_high. `comparison` is what `compare` returns. `curves` has columns predictor, curve, x, y, n, as
+    `metrics.curves`; of the reliability curves only those of models. `background` is what the function of that name
+    returned, where it was asked. `by` gene, all counts are of pairs of a miRNA and a gene, `n_sites` of their sites.
     """
 
     name: str
+    by: Literal["pair", "gene"]
     n: int
+    n_sites: int
     n_positive: int
     n_in_train: int
     threshold: float
     n_resamples: int
     random_state: int
     table: pd.DataFrame
+    comparison: pd.DataFrame
     curves: pd.DataFrame = field(repr=False)
     background: pd.DataFrame | None = field(default=None, repr=False)
 
@@ -69,17 +79,20 @@ class Evaluation:
                 name: {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
                 for name in metrics.METRICS
             }
-            head = {key: row[key] for key in ("predictor", "fitted_on", "n", "threshold")}
+            head = {key: row[key] for key in ("predictor", "kind", "fitted_on", "n", "threshold")}
             predictors.append(head | {"metrics": measures})
         document = {
             "model": self.name,
+            "by": self.by,
             "n": self.n,
+            "n_sites": self.n_sites,
             "n_positive": self.n_positive,
             "n_in_train": self.n_in_train,
             "threshold": self.threshold,
             "n_resamples": self.n_resamples,
             "random_state": self.random_state,
             "predictors": predictors,
+            "comparison": _records(self.comparison),
             "remarks": remarks(self),
             "background": None if self.background is None else _records(self.background),
         }
@@ -105,6 +118,8 @@ def evaluate(
     pairs: pd.DataFrame,
     *,
     scores: ArrayLike | None = None,
+    against: Mapping[str, Model | ArrayLike] | None = None,
+    by: Literal["pair", "gene"] = "pair",
     train: pd.DataFrame | None = None,
     name: str | None = None,
     threshold: float = 0.5,
@@ -113,15 +128,17 @@ def evaluate(
     random_state: int = 0,
     threads: int = 1,
 ) -> Evaluation:
-    """Measure a model on labelled pairs, and every floor beside it.
+    """Measure a model on labelled pairs, others on the same pairs, and every floor beside them.
 
     Args:
         model: scores the pairs; may be `None` where `scores` are given.
         pairs: columns of `tables.PAIRS` with labels.
         scores: probabilities of the pairs, in their order, instead of the model's: those of another program, say.
+        against: models to compare with, or their scores, by name.
+        by: `gene`: the pairs are candidate sites, and a miRNA and a gene are one example, see `genes`.
         train: labelled pairs that the floors learn from; `None`: cross-validation inside `pairs`.
         name: of the model in tables and pictures; default its own.
-        threshold: pairs at or above it are called, for the model; floors have their own (`floors.threshold`).
+        threshold: pairs at or above it are called, for models; floors have their own (`floors.threshold`).
         n_resamples: of the bootstrap; each predictor meets the same ones.
         max_rows: pairs to compute duplex energies for; default all.
         random_state: of all that is drawn.
@@ -130,48 +147,138 @@ def evaluate(
     Raises:
         TableError: a column is missing, labels included, or holds what it should not.
         InputError: no pairs.
-        UsageError: neither model nor scores, or a threshold outside 0-1.
+        UsageError: neither model nor scores, a threshold outside 0-1, or two predictors of one name.
     """
     if not 0 <= threshold <= 1:
         raise UsageError(f"threshold is {threshold}; expected a number from 0 to 1")
-    pairs, train = _labelled(pairs), None if train is None else _labelled(train)
-    if scores is None:
-        if model is None:
-            raise UsageError("nothing to evaluate; expected a model or scores")
-        scores = predict.score(model, pairs)
-    scores = np.asarray(scores, dtype=float)
-    if scores.shape != (len(pairs),) or not ((scores >= 0) & (scores <= 1)).all():
-        raise InputError(f"scores are no {len(pairs)} numbers from 0 to 1, one for each pair")
+    first = scores if scores is not None else model
+    if first is None:
+        raise UsageError("nothing to evaluate; expected a model or scores")
     name = name or str(getattr(model, "name", "model"))
+    if name in (against or {}):
+        raise UsageError(f"{name} is to be compared with itself")
+    sites = pairs
+    pairs, group = genes(pairs) if by == "gene" else (_labelled(pairs), np.arange(len(pairs)))
+    if train is not None:
+        train = genes(train)[0] if by == "gene" else _labelled(train)
+    predicted = {
+        key: _best(_scores(asked, sites), group, len(pairs)) for key, asked in {name: first, **(against or {})}.items()
+    }
     chance = {"n_resamples": n_resamples, "random_state": random_state}
 
-    rows = [_row(name, "", pairs["label"], scores, threshold=threshold, probabilities=True, **chance)]
-    curves = [metrics.curves(pairs["label"], scores).assign(predictor=name)]
+    rows, curves = [], []
+    for key, values in predicted.items():
+        rows.append(_row(key, "model", "", pairs["label"], values, threshold=threshold, probabilities=True, **chance))
+        curves.append(metrics.curves(pairs["label"], values).assign(predictor=key))
     table = floors.all_floors(pairs, train, threads=threads, max_rows=max_rows, random_state=random_state)
-    for key, floor in floors.FLOORS.items():
+    for key, floor in floors.of(pairs).items():
         known = table[key].notna()
         labels, values = pairs["label"][known], table[key][known].to_numpy()
         if not len(values):
-            rows.append({"predictor": floor.title, "fitted_on": _lacks(key, pairs, train), "n": 0})
+            lacks = _lacks(key, pairs, train)
+            rows.append({"predictor": floor.title, "kind": "floor", "fitted_on": lacks, "n": 0})
             continue
         at = floors.threshold(key, pairs, table[key].to_numpy(), train, threads=threads, random_state=random_state)
         learned = floor.learn is not None
+        fitted_on = _fitted_on(key, floor, train)
         rows.append(
-            _row(floor.title, _fitted_on(key, train), labels, values, threshold=at, probabilities=learned, **chance)
+            _row(floor.title, "floor", fitted_on, labels, values, threshold=at, probabilities=learned, **chance)
         )
         lines = metrics.curves(labels, values).assign(predictor=floor.title)
         curves.append(lines[lines["curve"] != "reliability"])
     return Evaluation(
         name=name,
+        by=by,
         n=len(pairs),
+        n_sites=int((group >= 0).sum()),
         n_positive=int(pairs["label"].sum()),
-        n_in_train=0 if train is None else _n_in(pairs, train),
+        n_in_train=0 if train is None else _n_in(pairs, train, by),
         threshold=threshold,
         n_resamples=n_resamples,
         random_state=random_state,
         table=pd.DataFrame(rows),
+        comparison=compare(pairs["label"], predicted, **chance),
         curves=pd.concat([part for part in curves if len(part)], ignore_index=True),
     )
+
+
+def genes(pairs: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Candidate sites joined to one row for each miRNA and gene, and the row of each site.
+
+    A gene is positive if one of its candidate sites is (deepTarget, Lee et al. 2016): its label is that of the column
+    `gene_label`, where the table has one, else the highest of its sites' labels, as its score is that of its best site.
+
+    Args:
+        pairs: columns of `tables.PAIRS` with `gene_label` or `label`. Genes are told apart by `gene_id`, or by
+            `transcript_id` where no row has a `gene_id`; sites without a gene are left out, with a warning.
+
+    Returns:
+        Columns mirna_id, mirna_seq, gene_id, target_seq (the sites with `floors.SITE_GAP` between them), label,
+        n_sites; miRNAs and genes in the order in which they come first. The row of each site, -1 for those left out.
+
+    Raises:
+        TableError: no labels, or no gene in any row.
+    """
+    if "gene_label" in pairs:
+        pairs = pairs.assign(label=pairs["gene_label"])
+    sites = _labelled(pairs)
+    if not floors.has(sites, "gene_id") and floors.has(sites, "transcript_id"):
+        sites["gene_id"] = sites["transcript_id"]
+    if not floors.has(sites, "gene_id"):
+        raise TableError("no gene in any row; expected the sites' genes in column gene_id (or transcript_id)")
+    known = sites["gene_id"].notna() & (sites["gene_id"] != "")
+    if not known.all():
+        log.warning("%d of %d sites have no gene: left out", (~known).sum(), len(known))
+    row = np.full(len(sites), -1)
+    row[known] = sites[known].groupby(["mirna_seq", "gene_id"], sort=False).ngroup()
+    grouped = sites[known].groupby(row[known])
+    table = grouped.agg(
+        **{key: (key, "first") for key in ("mirna_id", "mirna_seq", "gene_id") if key in sites},
+        target_seq=("target_seq", floors.SITE_GAP.join),
+        label=("label", "max"),
+        n_sites=("label", "size"),
+    )
+    return table.reset_index(drop=True), row
+
+
+def compare(
+    labels: ArrayLike, scores: Mapping[str, ArrayLike], *, n_resamples: int = 1000, random_state: int = 0
+) -> pd.DataFrame:
+    """By how much each set of scores but the first is better than the first on the same examples.
+
+    AUROCs are compared by DeLong's method (`metrics.delong`), average precisions by the bootstrap of the examples that
+    both meet (`metrics.paired_bootstrap`).
+
+    Returns:
+        Columns predictor, metric, difference (that of the predictor less that of the first), low, high (95 %), p
+        (two-sided), method; a row for each predictor and each of `COMPARED`.
+    """
+    (_, first), *others = scores.items()
+    rows = []
+    for name, values in others:
+        for metric in COMPARED:
+            if metric == "auroc":
+                method, found = "DeLong", metrics.delong(labels, values, first)
+            else:
+                chance = {"n_resamples": n_resamples, "random_state": random_state}
+                method, found = "bootstrap", metrics.paired_bootstrap(labels, values, first, metric=metric, **chance)
+            rows.append((name, metric, found.value, found.low, found.high, found.p, method))
+    return pd.DataFrame(rows, columns=["predictor", "metric", "difference", "low", "high", "p", "method"])
+
+
+def _scores(asked: Model | ArrayLike, pairs: pd.DataFrame) -> NDArray[np.float64]:
+    """Scores given, or those of a model."""
+    scores = np.asarray(predict.score(asked, pairs) if hasattr(asked, "lengths") else asked, dtype=float)
+    if scores.shape != (len(pairs),) or not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError(f"scores are no {len(pairs)} numbers from 0 to 1, one for each pair")
+    return scores
+
+
+def _best(scores: NDArray[np.float64], group: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """The highest score of each group."""
+    best = np.zeros(n)
+    np.maximum.at(best, group[group >= 0], scores[group >= 0])
+    return best
 
 
 def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -184,19 +291,26 @@ def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(
-    predictor: str, fitted_on: str, labels: pd.Series, scores: ArrayLike, *, threshold: float, **settings: Any
+    predictor: str,
+    kind: str,
+    fitted_on: str,
+    labels: pd.Series,
+    scores: ArrayLike,
+    *,
+    threshold: float,
+    **settings: Any,
 ) -> dict[str, Any]:
     measured = metrics.summarise(labels, scores, threshold=threshold, **settings)
-    row: dict[str, Any] = {"predictor": predictor, "fitted_on": fitted_on, "n": len(labels), "threshold": threshold}
+    row: dict[str, Any] = {"predictor": predictor, "kind": kind, "fitted_on": fitted_on}
+    row |= {"n": len(labels), "threshold": threshold}
     for metric, value, low, high in measured.itertuples(index=False):
         row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
     return row
 
 
-def _fitted_on(key: str, train: pd.DataFrame | None) -> str:
-    where = f"{len(train):,} training pairs" if train is not None else "cross-validation"
-    if floors.FLOORS[key].learn:
-        return where
+def _fitted_on(key: str, floor: floors.Floor, train: pd.DataFrame | None) -> str:
+    if floor.learn:
+        return f"{len(train):,} training pairs" if train is not None else "cross-validation"
     if key == "seed_class":
         return "nothing"
     return "threshold only" + ("" if train is not None else ", on these pairs")
@@ -208,16 +322,20 @@ def _lacks(key: str, pairs: pd.DataFrame, train: pd.DataFrame | None) -> str:
     return "not available: too few of one class to learn from"
 
 
-def _n_in(pairs: pd.DataFrame, train: pd.DataFrame) -> int:
-    both = ["mirna_seq", "target_seq"]
+def _n_in(pairs: pd.DataFrame, train: pd.DataFrame, by: str) -> int:
+    both = ["mirna_seq", "gene_id" if by == "gene" else "target_seq"]
     return int(pd.MultiIndex.from_frame(pairs[both]).isin(pd.MultiIndex.from_frame(train[both])).sum())
+
+
+_WHAT = {"pair": "pairs", "gene": "miRNA-gene pairs"}
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
     """What a reader of the table should not overlook, a sentence each."""
     found = []
     if evaluation.n_in_train:
-        found.append(f"{evaluation.n_in_train:,} of {evaluation.n:,} pairs are also in the training table.")
+        what = _WHAT[evaluation.by]
+        found.append(f"{evaluation.n_in_train:,} of {evaluation.n:,} {what} are also in the training table.")
     if evaluation.n_positive in (0, evaluation.n):
         found.append(
             "All labels are of one class: nothing can be ranked, and a model that calls all (or none) is perfect."
@@ -225,8 +343,8 @@ def remarks(evaluation: Evaluation) -> list[str]:
         return found
     rows = evaluation.table.set_index("predictor")
     model = float(rows["auroc"].iloc[0])
-    for floor in floors.FLOORS.values():
-        value = float(rows["auroc"][floor.title])
+    for floor in (*floors.FLOORS.values(), floors.N_SITES):
+        value = float(rows["auroc"].get(floor.title, math.nan))
         moral = f"this set does not show that the model reads {floor.unseen}"
         if value >= model:
             moral = moral if floor.unseen else "on this set the model adds nothing to it"
@@ -238,10 +356,13 @@ def remarks(evaluation: Evaluation) -> list[str]:
 
 
 def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print the measures, the floors under the model, and the remarks; on a narrow terminal as several tables."""
+    """Print the measures, the comparison, the floors, and the remarks; on a narrow terminal as several tables."""
     console = console or Console()
-    share = f"{evaluation.n_positive:,} of {evaluation.n:,} pairs are positives"
-    learned = evaluation.table.iloc[1:].loc[evaluation.table["n"] > 0, "fitted_on"]
+    rows = evaluation.table
+    share = f"{evaluation.n_positive:,} of {evaluation.n:,} {_WHAT[evaluation.by]} are positives"
+    if evaluation.by == "gene":
+        share += f", by the best of their {evaluation.n_sites:,} sites"
+    learned = rows.loc[(rows["kind"] == "floor") & (rows["n"] > 0), "fitted_on"]
     console.print(f"{evaluation.name}: {share}; called at {evaluation.threshold:g} and above", highlight=False)
     console.print(
         f"floors learned from: {next(iter(learned), 'nothing')}; under each figure its 95 % interval "
@@ -250,13 +371,15 @@ def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
         highlight=False,
     )
     names = list(_SHOWN)
-    room = max(1, (console.width - evaluation.table["predictor"].str.len().max() - 1) // _WIDTH)
+    room = max(1, (console.width - rows["predictor"].str.len().max() - 1) // _WIDTH)
     size = math.ceil(len(names) / math.ceil(len(names) / room))
     for start in range(0, len(names), size):
         console.print(_rich(evaluation, names[start : start + size]))
-    for row in _records(evaluation.table):
+    for row in _records(rows):
         if row["n"] == 0:
             console.print(f"{row['predictor']}: {row['fitted_on']}", style="dim", highlight=False)
+    if len(evaluation.comparison):
+        _print_comparison(evaluation, console)
     for line in remarks(evaluation):
         console.print(f"! {line}", style="bold", highlight=False)
     if evaluation.background is not None:
@@ -268,28 +391,51 @@ def _rich(evaluation: Evaluation, names: Sequence[str]) -> Table:
     table.add_column("", no_wrap=True)
     for name in names:
         table.add_column(_SHOWN[name], justify="right", no_wrap=True)
+    n_models = int((evaluation.table["kind"] == "model").sum())
     for index, row in enumerate(_records(evaluation.table)):
         title = Text(row["predictor"], style="bold" if index == 0 else "")
         cells = [Text("-", style="dim")] * len(names) if row["n"] == 0 else [_cell(row, name) for name in names]
-        table.add_row(title, *cells, end_section=index == 0)
-        if index == 0:
+        table.add_row(title, *cells)
+        if index == n_models - 1:
             table.add_row()
     return table
 
 
-def _cell(row: dict[str, Any], name: str) -> Text:
+def _print_comparison(evaluation: Evaluation, console: Console) -> None:
+    title = f"difference from {evaluation.name} on the same {_WHAT[evaluation.by]} (+: better)"
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for metric, method in evaluation.comparison[["metric", "method"]].drop_duplicates().itertuples(index=False):
+        table.add_column(_SHOWN[metric], justify="right", no_wrap=True)
+        table.add_column(f"p ({method})", justify="right", no_wrap=True)
+    for name, rows in evaluation.comparison.groupby("predictor", sort=False):
+        cells: list[Text] = []
+        for row in _records(rows):
+            values = {"": row["difference"], "_low": row["low"], "_high": row["high"]}
+            cells += [_cell(values, "", sign="+"), Text(_p(row["p"]))]
+        table.add_row(str(name), *cells)
+    console.print(table)
+
+
+def _p(value: float) -> str:
+    """Two digits, or the power of ten of what is very small."""
+    return "-" if math.isnan(value) else f"{value:.2g}" if value >= 1e-4 else f"{value:.0e}" if value else "< 1e-300"
+
+
+def _cell(row: dict[str, Any], name: str, *, sign: str = "") -> Text:
     value, low, high = (row[name + end] for end in ("", "_low", "_high"))
     if math.isnan(value):
         return Text("-", style="dim")
-    cell = Text(_short(value))
+    cell = Text(_short(value, sign))
     if not math.isnan(low):
-        cell.append(f"\n{_short(low)}–{_short(high)}", style="dim")
+        cell.append(f"\n{_short(low, sign)}–{_short(high, sign)}", style="dim")
     return cell
 
 
-def _short(value: float) -> str:
-    """Three decimals without a leading zero."""
-    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
+def _short(value: float, sign: str = "") -> str:
+    """Three decimals without a leading zero; with the sign + also those above 0 have theirs."""
+    text = f"{value:{sign}.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
 def background(

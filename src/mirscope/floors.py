@@ -22,9 +22,13 @@ Array = NDArray[np.float64]
 SIX_MER = len(rna.SEED_TYPES) - [kind.name for kind in rna.SEED_TYPES].index("6mer")
 """`seed_class` of a 6mer: the threshold of the seed rule."""
 
+SITE_GAP = "N" * 31
+"""Parts several sites in one `target_seq`: no k-mer, no seed match and no loop of a duplex (30 nt) reaches over it."""
+
 _THRESHOLD_ROWS = 4000  # training rows whose energy is computed to choose a threshold
 _CHUNK = 500  # pairs sent to a worker at once
 _MAX_K = 4
+_NT_AT_ONCE = 4_000_000  # padded nt whose k-mers are counted at once
 
 
 def mirna_identity(pairs: pd.DataFrame, train: pd.DataFrame) -> Array:
@@ -69,6 +73,12 @@ def target_kmers(pairs: pd.DataFrame, train: pd.DataFrame) -> Array:
 
 def kmer_counts(sequences: list[str]) -> Array:
     """Counts of the 340 1- to 4-mers, (n, 340); those with an N are not counted."""
+    size = max(1, _NT_AT_ONCE // max(map(len, sequences), default=1))
+    parts = [_counts(sequences[low : low + size]) for low in range(0, max(len(sequences), 1), size)]
+    return np.vstack(parts)
+
+
+def _counts(sequences: list[str]) -> Array:
     codes = rna.encode(sequences).astype(np.int64)
     rows = np.arange(len(codes))[:, None]
     blocks = []
@@ -113,7 +123,7 @@ def seed_class(pairs: pd.DataFrame) -> Array:
 def duplex_energy(
     pairs: pd.DataFrame, *, threads: int = 1, max_rows: int | None = None, random_state: int = 0
 ) -> Array:
-    """Minus the energy (kcal/mol) of the best duplex by RNAduplex.
+    """Minus the energy (kcal/mol) of the best duplex by RNAduplex, of several sites that of the best.
 
     Args:
         pairs: columns mirna_seq, target_seq.
@@ -136,7 +146,8 @@ def duplex_energy(
 
 
 def _energy(pair: tuple[str, str]) -> float:
-    return -rna.duplex(*pair).mfe + 0.0
+    mirna, target = pair
+    return -min(rna.duplex_mfe(mirna, site) for site in target.split(SITE_GAP)) + 0.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,14 @@ FLOORS = {
     "duplex_energy": Floor("duplex energy", ""),
 }
 """Every floor, in the order of reports."""
+N_SITES = Floor("number of sites", "the sequences")
+"""The floor `n_sites` of pairs of a miRNA and a gene: how many candidate sites the gene has."""
+
+
+def of(pairs: pd.DataFrame) -> dict[str, Floor]:
+    """The floors of these pairs: `FLOORS`, and `n_sites` where the table has that column."""
+    return FLOORS | ({"n_sites": N_SITES} if "n_sites" in pairs else {})
+
 
 N_SPLITS = 5
 
@@ -184,7 +203,7 @@ def all_floors(
         random_state: of the cross-validation and of the rows drawn.
 
     Returns:
-        A row for each pair, with the index of `pairs`; a column for each of `FLOORS`: NaN throughout where there is
+        A row for each pair, with the index of `pairs`; a column for each floor `of` them: NaN throughout where there is
         nothing to learn from (no gene ids, no labels, labels of one class).
     """
     scores = {name: np.full(len(pairs), np.nan) for name in FLOORS}
@@ -195,6 +214,8 @@ def all_floors(
                 scores[name][rows] = floor.learn(asked, learned_from)
     scores["seed_class"] = seed_class(pairs)
     scores["duplex_energy"] = duplex_energy(pairs, threads=threads, max_rows=max_rows, random_state=random_state)
+    if "n_sites" in pairs:
+        scores["n_sites"] = pairs["n_sites"].to_numpy(float)
     return pd.DataFrame(scores, index=pairs.index)
 
 
@@ -231,21 +252,21 @@ def threshold(
 ) -> float:
     """The score at or above which a floor calls a pair.
 
-    K-mer floors: 0.5. Seed class: a 6mer or better. Identities and duplex energy: the threshold of the best accuracy on
+    K-mer floors: 0.5. Seed class: a 6mer or better. The others: the threshold of the best accuracy on
     `train`, where identities score each row without its own label (so that the side on which unseen ones mostly lie is
     learned too) and energies are computed for 4,000 rows drawn. Without `train` it is chosen on the evaluated pairs
     themselves, which flatters the floor by this one number.
 
     Args:
-        name: one of `FLOORS`.
+        name: one of those `of` the pairs.
         pairs: the evaluated pairs, with labels.
         scores: the floor's scores of them; NaN where it has none.
         train: as for `all_floors`.
         threads: processes for the duplex energies.
         random_state: of the rows drawn.
     """
-    if name not in FLOORS:
-        raise UsageError(f"no floor {name!r}; expected one of {', '.join(FLOORS)}")
+    if name not in of(pairs):
+        raise UsageError(f"no floor {name!r}; expected one of {', '.join(of(pairs))}")
     if name.endswith("_kmers"):
         return 0.5
     if name == "seed_class":
@@ -253,6 +274,8 @@ def threshold(
     table = pairs if train is None else train
     if name.endswith("_identity"):
         return metrics.best_threshold(table["label"], _leave_one_out(table, FLOORS[name].column))
+    if name == "n_sites":
+        return metrics.best_threshold(table["label"], table["n_sites"])
     if train is not None:
         scores = duplex_energy(train, threads=threads, max_rows=_THRESHOLD_ROWS, random_state=random_state)
     known = ~np.isnan(scores)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -202,6 +203,116 @@ def sites(
     return ax
 
 
+def intervals(table: pd.DataFrame, *, metric: str, published: pd.Series | None = None, ax: Axes | None = None) -> Axes:
+    """Competitors below each other, each with the mean and interval of a metric over its runs.
+
+    Args:
+        table: columns competitor, metric, mean, low, high, as `experiment.summary`.
+        metric: which of them.
+        published: figures to draw beside them as open diamonds, by competitor; NaN where there is none.
+        ax: where to draw; default a new figure, higher for more competitors.
+    """
+    rows = table[table["metric"] == metric].reset_index(drop=True)
+    if ax is None:
+        ax = Figure(figsize=(6.5, 1.1 + 0.34 * len(rows)), layout="constrained").add_subplot()
+    ax.hlines(rows.index, rows["low"], rows["high"], color=PALETTE[0], linewidth=3, alpha=0.45)
+    ax.plot(rows["mean"], rows.index, "o", color=PALETTE[0], label="mean and 95 % of runs")
+    if published is not None and published.notna().any():
+        figures = published.reindex(rows["competitor"])
+        ax.plot(figures, rows.index, "D", color="black", fillstyle="none", label="published")
+        ax.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0)
+    ax.set_yticks(rows.index, rows["competitor"])
+    ax.set(ylim=(len(rows) - 0.5, -0.5), xlabel=metric.replace("_", " ").replace("auroc", "AUROC"))
+    ax.grid(axis="x", color="#E0E0E0", linewidth=0.6)
+    ax.tick_params(left=False)
+    _plain(ax, left=False)
+    return ax
+
+
+def trials(table: pd.DataFrame, settings: Sequence[str], *, measure: str) -> Figure:
+    """What each trial of a search reached, in their order and by each of its settings.
+
+    Args:
+        table: columns trial, state, value, and the settings.
+        settings: those columns; wide ranges above 0 get a logarithmic axis.
+        measure: name of the value.
+    """
+    figure = Figure(figsize=(2.6 * (len(settings) + 1) + 0.6, 3), layout="constrained")
+    axes = figure.subplots(1, len(settings) + 1, sharey=True, squeeze=False)[0]
+    complete, pruned = table[table["state"] == "complete"], table[table["state"] == "pruned"]
+    axes[0].step(complete["trial"], complete["value"].cummax(), where="post", color=_GREY, linewidth=1, label="best")
+    for ax, column in zip(axes, ("trial", *settings), strict=True):
+        numbers = pd.api.types.is_numeric_dtype(table[column]) and not pd.api.types.is_bool_dtype(table[column])
+        choices = sorted(table[column].astype(str).unique())
+        for rows, marker, colour, label in (
+            (pruned, "x", PALETTE[1], "pruned"),
+            (complete, "o", PALETTE[0], "complete"),
+        ):
+            x = rows[column] if numbers else rows[column].astype(str).map(choices.index)
+            ax.plot(x, rows["value"], marker, color=colour, markersize=4, label=label)
+        if not numbers:
+            ax.set_xticks(range(len(choices)), choices)
+            ax.set_xlim(-0.5, len(choices) - 0.5)
+        elif column != "trial" and table[column].min() > 0 and table[column].max() >= 20 * table[column].min():
+            ax.set_xscale("log")
+        ax.set_xlabel(column.replace("_", " "))
+        _plain(ax)
+    axes[0].set_ylabel(f"validation {measure.replace('_', ' ').replace('auroc', 'AUROC')}")
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(axes[0])
+    return figure
+
+
+def heatmap(scores: pd.DataFrame, ax: Axes | None = None, *, title: str = "score") -> Axes:
+    """Scores as coloured cells, dark where they are high; a number in each cell where there are few of them.
+
+    Args:
+        scores: miRNAs (index) x transcripts (columns), 0-1; NaN is a grey cell. Where one side has more than 150, its
+            ids are not written.
+        ax: where to draw; default a new figure, larger for more cells.
+        title: of the colours.
+    """
+    n_rows, n_columns = scores.shape
+    cell = 0.36 if max(scores.shape) <= 40 else 0.16  # inches, as all that follows
+    high, wide = (cell * n if n <= _IDS else 24 for n in scores.shape)
+    length = max(0.07 * len(title), min(high, 3))  # of the bar of colours
+    if ax is None:
+        left, below = (
+            0.2 + 0.075 * max(map(len, map(str, ids))) if len(ids) <= _IDS else 0.4
+            for ids in (scores.index, scores.columns)
+        )
+        size = (left + wide + 0.95, max(below + high, length + 0.1) + 0.15)
+        ax = Figure(figsize=size).add_axes(
+            (left / size[0], 1 - (high + 0.15) / size[1], wide / size[0], high / size[1])
+        )
+    values = np.ma.masked_invalid(scores.to_numpy(dtype=float))
+    lines = 0.6 if max(scores.shape) <= _IDS else 0
+    colours = mpl.colormaps["viridis_r"].with_extremes(bad="#D8D8D8")
+    cells = ax.pcolormesh(values, cmap=colours, vmin=0, vmax=1, rasterized=values.size > 20_000)
+    cells.set(edgecolor="white", linewidth=lines)
+    if max(scores.shape) <= 40:
+        for (row, column), value in np.ndenumerate(values.filled(np.nan)):
+            colour = "white" if value > 0.55 else "black"
+            text = "–" if np.isnan(value) else f"{value:.2f}".removeprefix("0")
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=colour)
+    for axis, ids, what in ((ax.yaxis, scores.index, "miRNAs"), (ax.xaxis, scores.columns, "transcripts")):
+        if len(ids) <= _IDS:
+            axis.set_ticks(np.arange(len(ids)) + 0.5, list(ids), fontsize=8, rotation=0 if axis is ax.yaxis else 90)
+        else:
+            axis.set_ticks([])
+            axis.set_label_text(f"{len(ids):,} {what}")
+    ax.tick_params(length=0)
+    ax.set(xlim=(0, n_columns), ylim=(n_rows, 0))
+    ax.spines[:].set_visible(False)
+    bar = ax.inset_axes((1 + 0.15 / wide, 1 - length / high, 0.13 / wide, length / high))
+    ax.figure.colorbar(cells, cax=bar).set_label(title, fontsize=8)
+    bar.tick_params(labelsize=8)
+    return ax
+
+
+_IDS = 150  # of a side, at most that many
+
+
 def save(drawing: Figure | Axes, path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF by the path's suffix; the same figure gives the same bytes.
 
@@ -248,7 +359,7 @@ def _lines(
             line["y"],
             label=predictor,
             color=PALETTE[place],
-            linestyle=DASHES[place],
+            linestyle=DASHES[(index + index // len(PALETTE)) % len(DASHES)],  # no two lines are alike
             linewidth=width,
             zorder=height,
             marker=marker,

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mirscope import tables
+from mirscope.errors import TableError
 from mirscope.models import Model
 
 log = logging.getLogger(__name__)
@@ -33,19 +34,20 @@ def window_starts(length: int, window: int, stride: int) -> NDArray[np.int64]:
 def score(model: Model, pairs: pd.DataFrame, *, batch_size: int = 1024) -> NDArray[np.float32]:
     """Scores (probabilities, n) of pairs, in their order; the model stays where it is and as it is.
 
-    A target longer than the model's window is scored as its best window, every `model.stride` nt; a longer miRNA is
-    cut at its 3' end. Both are counted in a warning.
+    A target longer than the model's window (than `model.longest`, where the model makes one window of it) is scored as
+    its best window, every `model.stride` nt; a longer miRNA is cut at its 3' end. Both are counted in a warning.
 
     Args:
         model: with inputs miRNA and target.
-        pairs: columns `mirna_seq` and `target_seq` of `tables.PAIRS`.
+        pairs: columns `mirna_seq` and `target_seq` of `tables.PAIRS`; those of `model.numbers` if they are known.
         batch_size: examples at a time; the scores do not depend on it.
     """
     mirna_length, window = model.lengths
     mirnas, targets = pairs["mirna_seq"].to_numpy(object), pairs["target_seq"].to_numpy(object)
-    starts = [window_starts(len(target), window, model.stride) for target in targets]
+    whole = max(window, model.longest)
+    starts = [window_starts(len(t), window, model.stride) if len(t) > whole else np.zeros(1, int) for t in targets]
     n_windows = np.array([len(s) for s in starts], dtype=np.int64)
-    _warn("%d of %d targets are longer than the model's %d nt: the best window counts", n_windows > 1, window)
+    _warn("%d of %d targets are longer than the model's %d nt: the best window counts", n_windows > 1, whole)
     _warn(
         "%d of %d miRNAs are longer than the model's %d nt: cut at the 3' end",
         pairs["mirna_seq"].str.len() > mirna_length,
@@ -54,16 +56,36 @@ def score(model: Model, pairs: pd.DataFrame, *, batch_size: int = 1024) -> NDArr
 
     rows = np.repeat(np.arange(len(pairs)), n_windows)
     at = np.concatenate(starts) if starts else np.empty(0, dtype=np.int64)
+    sizes, values = np.where(n_windows > 1, window, whole), numbers(model, pairs)
     where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     logits = np.empty(len(rows), dtype=np.float32)
     with torch.inference_mode():
         for low in range(0, len(rows), batch_size):
             batch = slice(low, low + batch_size)
-            cut = [targets[row][start : start + window] for row, start in zip(rows[batch], at[batch], strict=True)]
-            codes = model.encode(list(mirnas[rows[batch]]), cut)
-            logits[batch] = model(*(code.to(where) for code in codes)).cpu().numpy()
+            places = zip(rows[batch], at[batch], strict=True)
+            cut = [targets[row][start : start + sizes[row]] for row, start in places]
+            inputs = [*model.encode(list(mirnas[rows[batch]]), cut), *(column[rows[batch]] for column in values)]
+            logits[batch] = model(*(part.to(where) for part in inputs)).cpu().numpy()
     best = np.maximum.reduceat(logits, np.cumsum(n_windows) - n_windows) if len(pairs) else logits
     return probability(best)
+
+
+def numbers(model: Model, pairs: pd.DataFrame) -> tuple[torch.Tensor, ...]:
+    """Values (n,) of the columns `model.numbers`, float32; NaN where a column or a value is not given.
+
+    Raises:
+        TableError: a value that is no number from 0 up.
+    """
+    found = []
+    for name in model.numbers:
+        given = pairs[name] if name in pairs else pd.Series(np.nan, index=pairs.index)
+        values = pd.to_numeric(given, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+        missing = (given.isna() | (given == "")).to_numpy()
+        if (bad := ~missing & ~((values >= 0) & (values < np.inf))).any():
+            row = int(bad.argmax())
+            raise TableError(f"{given.iloc[row]} in row {row + 1} of column {name}; expected a number from 0 up")
+        found.append(torch.from_numpy(values))
+    return tuple(found)
 
 
 def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:

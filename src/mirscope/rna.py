@@ -1,9 +1,10 @@
-"""RNA: alphabet and int8 codes, complement, seed types, duplexes. Sequences are 5'->3' RNA in capitals."""
+"""RNA: alphabet and int8 codes, complement, seed types, duplexes and energies. Sequences are 5'->3' RNA in capitals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import RNA
@@ -159,3 +160,27 @@ def duplex(mirna: str, target: str) -> Duplex:
         last_up, last_down = up, down
     drawn = ["".join(line) for line in lines]
     return Duplex(round(found.energy, 2), downs[0], downs[-1] + 1, *drawn)
+
+
+def duplex_mfe(mirna: str, target: str) -> float:
+    """Energy of the best duplex, kcal/mol: the `mfe` of `duplex`, without the drawing; 0 where none is stable."""
+    if not mirna or not target:
+        return 0.0
+    return min(round(RNA.duplexfold(mirna, target).energy, 2), 0.0)
+
+
+def binding_energy(mirna: str, target: str) -> float:
+    """What the best joint structure of two strands gains over each strand's own, kcal/mol, 0 or less.
+
+    Energies of ViennaRNA's RNAcofold and RNAfold; pairs inside a strand are allowed in both.
+    """
+    if not mirna or not target:
+        return 0.0
+    joint = RNA.cofold(f"{mirna}&{target}")[1]
+    return min(round(joint - _fold_mfe(mirna) - _fold_mfe(target), 2), 0.0)
+
+
+@lru_cache(maxsize=1 << 14)
+def _fold_mfe(sequence: str) -> float:
+    """Energy of the best structure of one strand; a scan asks for the same strands again and again."""
+    return float(RNA.fold(sequence)[1])

@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PAIRS_AT_ONCE = 250_000
 """Windows x miRNAs of a chunk, the unit of work of a process; memory is in proportion."""
+SEED_STEP = 32
+"""nt x miRNAs searched for seed matches that count as one pair in the size of a chunk."""
 WINDOWS_AT_ONCE = 2048
 """Windows the model sees in one call."""
 SITES_AT_ONCE = 4_000_000
@@ -53,6 +55,8 @@ class Settings:
     """Windows with at least this score are hits."""
     stride: int | None = None
     """nt between windows; default: the model's."""
+    candidates: Literal["all", "seed"] | None = None
+    """All windows, or for each miRNA those that end with its seed match (`seed_windows`); default: the model's."""
     merge: bool = True
     """Merge hits that overlap into the best of them (`merge`); otherwise every hit is a row."""
     duplexes: bool = True
@@ -63,6 +67,10 @@ class Settings:
             raise UsageError(f"threshold is {self.threshold}; expected a score from 0 to 1")
         if self.stride is not None and self.stride < 1:
             raise UsageError(f"stride is {self.stride}; expected 1 nt or more")
+        if self.candidates not in (None, "all", "seed"):
+            raise UsageError(f"candidates is {self.candidates!r}; expected all or seed")
+        if self.candidates == "seed" and self.stride is not None:
+            raise UsageError("seed candidates stand where the seed matches, not every so many nt: leave out the stride")
 
 
 def scan(
@@ -101,9 +109,10 @@ def iter_sites(
     threads: int = 1,
 ) -> Iterator[pd.DataFrame]:
     """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks."""
-    settings = settings or Settings()
+    settings = _settle(settings, model)
     _check_mirnas(mirnas, model)
-    yield from _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, threads)
+    for sites, _ in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, threads):
+        yield sites
 
 
 @dataclass(frozen=True)
@@ -180,7 +189,7 @@ def scan_files(
         InputError: bad input.
         UsageError: `folder` holds an unfinished run that is not to be resumed, or is another one.
     """
-    began, settings = time.perf_counter(), settings or Settings()
+    began, settings = time.perf_counter(), _settle(settings, model)
     for format_ in formats:
         if format_ not in FORMATS:
             raise UsageError(f"no format {format_!r}; expected {', '.join(FORMATS)}")
@@ -198,22 +207,23 @@ def scan_files(
     _begin(parts, identity, resume)
     n_windows = n_scored = 0
     paths: list[Path] = []
-    missing: deque[tuple[Path, int, int]] = deque()
+    missing: deque[tuple[Path, int]] = deque()
 
     def todo() -> Iterator[_Chunk]:
         nonlocal n_windows
         for index, chunk in enumerate(_chunks(model, mirnas, transcripts, settings)):
             paths.append(parts / f"{index:06d}.parquet")
-            n_windows += chunk.n_pairs
             if paths[-1].is_file():
+                n_windows += _n_windows(model, chunk, settings)
                 report(chunk.n_nt)
             else:
-                missing.append((paths[-1], chunk.n_pairs, chunk.n_nt))
+                missing.append((paths[-1], chunk.n_nt))
                 yield chunk
 
-    for sites in _in_order(model, todo(), settings, threads):
-        path, n_pairs, n_nt = missing.popleft()
+    for sites, n_pairs in _in_order(model, todo(), settings, threads):
+        path, n_nt = missing.popleft()
         io.write_parquet([sites], path, columns(settings))
+        n_windows += n_pairs
         n_scored += n_pairs
         report(n_nt)
 
@@ -277,56 +287,69 @@ def _write_sites(
     return files
 
 
+def _settle(settings: Settings | None, model: Model) -> Settings:
+    """The settings, with the model's candidates where none are asked for."""
+    settings = settings or Settings()
+    return replace(settings, candidates=settings.candidates or model.candidates)
+
+
 @dataclass(frozen=True)
 class _Chunk:
     """Some transcripts and some miRNAs, all pairs of which are scored together."""
 
     mirnas: Sequence[Record]
     transcripts: Sequence[Record]
-    starts: Sequence[NDArray[np.int64]]
-    """First nt of each window, an array a transcript."""
     n_nt: int
     """Transcript done with this chunk; 0 where other miRNAs are still to come."""
-
-    @property
-    def n_pairs(self) -> int:
-        return len(self.mirnas) * sum(map(len, self.starts))
 
 
 def _chunks(
     model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings
 ) -> Iterator[_Chunk]:
     """Chunks of about `PAIRS_AT_ONCE`; the same for the same input, whatever the machine."""
-    window, stride = model.lengths[-1], settings.stride or model.stride
     records: list[Record] = []
-    starts: list[NDArray[np.int64]] = []
-    n_windows = 0
+    n_windows = last = 0
     for record in transcripts:
         records.append(record)
-        starts.append(predict.window_starts(len(record.sequence), window, stride))
-        n_windows += len(starts[-1])
+        if settings.candidates == "seed":
+            last = -(-len(record.sequence) // SEED_STEP)
+        else:
+            last = len(_starts(model, record, settings))
+        n_windows += last
         if n_windows * len(mirnas) >= PAIRS_AT_ONCE:
-            yield from _split(mirnas, records, starts, n_windows)
-            records, starts, n_windows = [], [], 0
+            yield from _split(mirnas, records, n_windows, last)
+            records, n_windows = [], 0
     if records:
-        yield from _split(mirnas, records, starts, n_windows)
+        yield from _split(mirnas, records, n_windows, last)
 
 
-def _split(
-    mirnas: Sequence[Record], records: list[Record], starts: list[NDArray[np.int64]], n_windows: int
-) -> Iterator[_Chunk]:
-    """One chunk, or, of a long last transcript, several with some of the miRNAs each."""
+def _split(mirnas: Sequence[Record], records: list[Record], n_windows: int, last: int) -> Iterator[_Chunk]:
+    """One chunk, or, of a long last transcript (its windows: `last`), several with some of the miRNAs each."""
     if len(records) > 1 and n_windows * len(mirnas) > 2 * PAIRS_AT_ONCE:
-        yield from _split(mirnas, records[:-1], starts[:-1], 0)
-        records, starts, n_windows = records[-1:], starts[-1:], len(starts[-1])
-    size = len(mirnas) if len(records) > 1 else max(1, PAIRS_AT_ONCE // max(n_windows, 1))
-    for low in range(0, len(mirnas), size):
-        n_nt = sum(len(record.sequence) for record in records) if low + size >= len(mirnas) else 0
-        yield _Chunk(mirnas[low : low + size], records, starts, n_nt)
+        yield _Chunk(mirnas, records[:-1], sum(len(record.sequence) for record in records[:-1]))
+        records, n_windows = records[-1:], last
+    step = len(mirnas) if len(records) > 1 else max(1, PAIRS_AT_ONCE // max(n_windows, 1))
+    for low in range(0, len(mirnas), step):
+        n_nt = sum(len(record.sequence) for record in records) if low + step >= len(mirnas) else 0
+        yield _Chunk(mirnas[low : low + step], records, n_nt)
 
 
-def _in_order(model: Model, chunks: Iterable[_Chunk], settings: Settings, threads: int) -> Iterator[pd.DataFrame]:
-    """The sites of each chunk, in the order of chunks; a few are under way at a time.
+def _starts(model: Model, record: Record, settings: Settings) -> NDArray[np.int64]:
+    """First nt of each window of a transcript."""
+    return predict.window_starts(len(record.sequence), model.lengths[-1], settings.stride or model.stride)
+
+
+def _n_windows(model: Model, chunk: _Chunk, settings: Settings) -> int:
+    """Pairs of a miRNA and a window that `_scan_chunk` scores."""
+    if settings.candidates == "seed":
+        return len(_seed_windows(chunk, _Row(chunk, model.lengths[-1]), model.lengths[-1])[0])
+    return len(chunk.mirnas) * sum(len(_starts(model, record, settings)) for record in chunk.transcripts)
+
+
+def _in_order(
+    model: Model, chunks: Iterable[_Chunk], settings: Settings, threads: int
+) -> Iterator[tuple[pd.DataFrame, int]]:
+    """The sites and the number of windows of each chunk, in the order of chunks; a few are under way at a time.
 
     Processes, each with one torch thread, since threads that share the work on one chunk stall as soon as a core is
     busy with something else; spawned, since torch does not survive a fork.
@@ -340,7 +363,7 @@ def _in_order(model: Model, chunks: Iterable[_Chunk], settings: Settings, thread
     with ProcessPoolExecutor(
         threads, context, initializer=_begin_worker, initargs=(copy.deepcopy(model).cpu(), settings)
     ) as pool:
-        under_way: deque[Future[pd.DataFrame]] = deque()
+        under_way: deque[Future[tuple[pd.DataFrame, int]]] = deque()
         try:
             for chunk in chunks:
                 under_way.append(pool.submit(_work, chunk))
@@ -376,7 +399,7 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     os._exit(1)
 
 
-def _work(chunk: _Chunk) -> pd.DataFrame:
+def _work(chunk: _Chunk) -> tuple[pd.DataFrame, int]:
     model, settings = _worker
     return _scan_chunk(model, chunk, settings)
 
@@ -392,37 +415,56 @@ def _check_mirnas(mirnas: Sequence[Record], model: Model) -> None:
         log.warning("%d of %d miRNAs are cut at %d nt by %s", n_long, len(mirnas), model.lengths[0], model.name)
 
 
-def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame:
-    window = model.lengths[-1]
-    # All transcripts in a row, each at least a window long.
-    widths = np.array([max(len(record.sequence), window) for record in chunk.transcripts])
-    offsets = np.cumsum(widths) - widths
-    codes = rna.encode(["".join(r.sequence.ljust(w, "N") for r, w in zip(chunk.transcripts, widths, strict=True))])[0]
-    n_windows = np.array([len(starts) for starts in chunk.starts])
-    starts = np.concatenate(chunk.starts) + np.repeat(offsets, n_windows)
-    logits = _logits(model, chunk.mirnas, codes, starts)  # (m, w)
+class _Row:
+    """The transcripts of a chunk in a row, each filled with N to at least a window."""
 
-    mirna, at = np.nonzero(predict.probability(logits) >= settings.threshold)
-    transcript = np.repeat(np.arange(len(chunk.transcripts)), n_windows)[at]
-    order = np.lexsort((at, mirna, transcript))
-    mirna, at, transcript = mirna[order], at[order], transcript[order]
-    logit = logits[mirna, at]  # not scores, since high ones are all 1
-    sites, n_merged = np.arange(len(at)), np.ones(len(at), dtype=np.int64)
-    if settings.merge:
-        sites, n_merged = merge(transcript * len(chunk.mirnas) + mirna, starts[at], logit, window)
-    mirna, transcript, start = mirna[sites], transcript[sites], starts[at[sites]]
-    lengths = np.array([len(record.sequence) for record in chunk.transcripts])
-    end = np.minimum(start + window, (offsets + lengths)[transcript])
-    kind, seed_start = _seeds(chunk.mirnas, codes, mirna, start, end)
-    base = offsets[transcript]
+    def __init__(self, chunk: _Chunk, window: int) -> None:
+        sequences = [record.sequence.ljust(window, "N") for record in chunk.transcripts]
+        widths = np.array([len(sequence) for sequence in sequences])
+        self.codes: NDArray[np.int8] = rna.encode(["".join(sequences)])[0]
+        self.offsets: NDArray[np.int64] = np.cumsum(widths) - widths
+        self.ends = self.offsets + [len(record.sequence) for record in chunk.transcripts]
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """Windows with at least the threshold: numbers of miRNA and transcript in the chunk, interval on the row, logit."""
+
+    mirna: NDArray[np.int64]
+    transcript: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    logit: NDArray[np.float32]
+    """Not the score, since high ones are all 1."""
+
+    def take(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> _Hits:
+        """These of the hits, in this order."""
+        return _Hits(self.mirna[which], self.transcript[which], self.start[which], self.end[which], self.logit[which])
+
+
+def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> tuple[pd.DataFrame, int]:
+    """The sites, and how many windows were scored."""
+    window = model.lengths[-1]
+    row = _Row(chunk, window)
+    find = _seed_hits if settings.candidates == "seed" else _window_hits
+    hits, n_windows = find(model, chunk, row, settings)
+    hits = hits.take(np.lexsort((hits.end, hits.mirna, hits.transcript)))
+    n_merged = np.ones(len(hits.end), dtype=np.int64)
+    if settings.merge:  # by the window's end, since one at the transcript's start may be cut
+        group = hits.transcript * len(chunk.mirnas) + hits.mirna
+        sites, n_merged = merge(group, hits.end - window, hits.logit, window)
+        hits = hits.take(sites)
+    mirna, transcript = hits.mirna, hits.transcript
+    kind, seed_start = _seeds(chunk.mirnas, row.codes, mirna, hits.start, hits.end)
+    base = row.offsets[transcript]
     table = pd.DataFrame(
         {
             "mirna_id": _pick([record.id for record in chunk.mirnas], mirna),
             "target_id": _pick([record.id for record in chunk.transcripts], transcript),
-            "start": start - base,
-            "end": end - base,
+            "start": hits.start - base,
+            "end": hits.end - base,
             "strand": _pick(["+"], np.zeros_like(mirna)),
-            "score": predict.probability(logit[sites]),
+            "score": predict.probability(hits.logit),
             "n_windows": n_merged,
             "seed_type": _pick([*(kind.name for kind in rna.SEED_TYPES), ""], kind),
             "seed_start": np.where(seed_start < 0, -1, seed_start - base),
@@ -438,7 +480,60 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> pd.DataFrame
         table["duplex_start"] = np.where(place < 0, -1, place + table["start"])
         for line in ("target", "pairs", "mirna"):
             table[f"duplex_{line}"] = pd.Series([getattr(found, line) for found in duplexes], dtype="str")
-    return table
+    return table, n_windows
+
+
+def _window_hits(model: Model, chunk: _Chunk, row: _Row, settings: Settings) -> tuple[_Hits, int]:
+    """All windows of the chunk with at least the threshold, and how many there are."""
+    starts = [_starts(model, record, settings) for record in chunk.transcripts]
+    owner = np.repeat(np.arange(len(starts)), [len(some) for some in starts])
+    start = np.concatenate(starts) + row.offsets[owner]
+    logits = _logits(model, chunk.mirnas, row.codes, start)  # (m, w)
+    mirna, at = np.nonzero(predict.probability(logits) >= settings.threshold)
+    end = np.minimum(start + model.lengths[-1], row.ends[owner])
+    return _Hits(mirna, owner[at], start[at], end[at], logits[mirna, at]), logits.size
+
+
+def _seed_hits(model: Model, chunk: _Chunk, row: _Row, settings: Settings) -> tuple[_Hits, int]:
+    """The windows of the chunk that end with a seed match and have the threshold, and how many end so."""
+    window = model.lengths[-1]
+    mirna, transcript, start, end = _seed_windows(chunk, row, window)
+    where = _device(model)
+    queries = torch.from_numpy(rna.encode([record.sequence for record in chunk.mirnas], model.lengths[0]))
+    logits = np.empty(len(mirna), dtype=np.float32)
+    with torch.inference_mode():
+        for low in range(0, len(mirna), WINDOWS_AT_ONCE):
+            some = slice(low, low + WINDOWS_AT_ONCE)
+            places = start[some, None] + np.arange(window)  # (w, window)
+            codes = np.where(places < end[some, None], row.codes.take(places, mode="clip"), np.int8(rna.N))
+            found = model(queries[mirna[some]].to(where), torch.from_numpy(codes).to(where))
+            logits[some] = found.cpu().numpy()
+    hits = _Hits(mirna, transcript, start, end, logits)
+    return hits.take(predict.probability(logits) >= settings.threshold), len(logits)
+
+
+def _seed_windows(
+    chunk: _Chunk, row: _Row, window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """miRNA, transcript, start and end (on the row) of each window that ends with a seed match.
+
+    Its last nucleotide is the one opposite miRNA nucleotide 1, or the transcript's last where that is opposite 2; near
+    the transcript's start it is shorter than a window. A 6mer is enough, since each better type holds one; an
+    offset-6mer is not.
+    """
+    six = next(number for number, kind in enumerate(rna.SEED_TYPES) if kind.name == "6mer")
+    first, beyond = rna.seed_interval(0, rna.SEED_TYPES[six])
+    columns: list[tuple[NDArray[np.int64], ...]] = []
+    for number, record in enumerate(chunk.mirnas):
+        places = np.flatnonzero(rna.seed_matches(rna.encode([record.sequence])[0], row.codes)[six])
+        transcript = np.searchsorted(row.offsets, places + first, side="right") - 1
+        whole = places + beyond <= row.ends[transcript]  # not half in the next transcript
+        transcript = transcript[whole]
+        end = np.minimum(places[whole] + beyond + 1, row.ends[transcript])
+        start = np.maximum(end - window, row.offsets[transcript])
+        columns.append((np.full(len(end), number), transcript, start, end))
+    mirna, transcript, start, end = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return mirna, transcript, start, end
 
 
 def merge(
@@ -492,7 +587,7 @@ def _logits(
     model: Model, mirnas: Sequence[Record], codes: NDArray[np.int8], starts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Logits (m, w) of windows of codes."""
-    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    where = _device(model)
     queries = torch.from_numpy(rna.encode([record.sequence for record in mirnas], model.lengths[0])).to(where)
     text = torch.from_numpy(codes).to(where)
     logits = np.empty((len(mirnas), len(starts)), dtype=np.float32)
@@ -503,6 +598,10 @@ def _logits(
             found = model.score_windows(queries, stretch, torch.from_numpy(block - block[0]).to(where))
             logits[:, low : low + WINDOWS_AT_ONCE] = found.cpu().numpy()
     return logits
+
+
+def _device(model: Model) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def _seeds(

@@ -340,7 +340,7 @@ def _examples(model: Model, pairs: pd.DataFrame, role: str, device: torch.device
         n_long = sum(len(sequence) > length for sequence in column)
         if n_long:
             log.warning("%d of %d %s sequences of %s pairs are cut at %d nt", n_long, len(column), part, role, length)
-    x = tuple(codes.to(device) for codes in model.encode(*columns))
+    x = tuple(part.to(device) for part in (*model.encode(*columns), *predict.numbers(model, pairs)))
     return x, torch.tensor(pairs["label"].to_numpy(np.float32), device=device)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mirscope.models import Model
 
 GeneScore = Literal["max", "noisy-or", "count"]
+Example = Literal["pair", "gene"]
+Candidates = Literal["all", "seed"]
+Cluster = Literal["none", "mirnas", "targets", "both"]
 
 
 @app.command()
@@ -70,6 +73,12 @@ def scan(
     stride: Annotated[
         int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
     ] = None,
+    candidates: Annotated[
+        Candidates | None,
+        typer.Option(
+            help="Score all windows, or those that end with a seed match.", show_default="the model's; deepTarget seed"
+        ),
+    ] = None,
     all_windows: Annotated[
         bool,
         typer.Option(
@@ -101,9 +110,9 @@ def scan(
 ) -> None:
     """Find the sites of miRNAs in transcripts, and rank the target genes.
 
-    Every window of every transcript is scored with every miRNA; hits that overlap are merged into the best of them, a
-    site. Writes to the output folder: sites.tsv (mirna_id, target_id, start, end, score, seed type, duplex ...;
-    0-based, half-open), genes.tsv (ranked), sites.bed, sites.gff3, run.json.
+    Every window of every transcript (with seed candidates, every seed match) is scored with every miRNA; hits that
+    overlap are merged into the best of them, a site. Writes to the output folder: sites.tsv (mirna_id, target_id,
+    start, end, score, seed type, duplex ...; 0-based, half-open), genes.tsv (ranked), sites.bed, sites.gff3, run.json.
 
     Examples:
 
@@ -126,7 +135,9 @@ def scan(
     else:
         queries = io.read_fasta(mirnas)
     network = load(model)
-    settings = library.Settings(threshold=threshold, stride=stride, merge=not all_windows, duplexes=duplex)
+    settings = library.Settings(
+        threshold=threshold, stride=stride, candidates=candidates, merge=not all_windows, duplexes=duplex
+    )
     with _spooled(transcripts) as path:
         target = library.Transcripts(path, number_duplicates=duplicate_ids)
         n_nt = sum(len(record.sequence) for record in target)  # reads and checks all of it before the work starts
@@ -159,6 +170,58 @@ app.command("predict", help="The same as `scan`.", short_help="The same as scan.
 
 
 @app.command()
+def heatmap(
+    mirnas: Annotated[Path, typer.Argument(help="Mature miRNAs, FASTA.")],
+    transcripts: Annotated[Path, typer.Argument(help="3'UTRs or whole transcripts, FASTA; - is stdin.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the table and the picture.")],
+    model: ModelName = DEFAULT_MODEL,
+    cluster: Annotated[
+        Cluster, typer.Option(help="Put like miRNAs, like transcripts (targets), or both beside each other.")
+    ] = "none",
+    stride: Annotated[
+        int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
+    ] = None,
+    candidates: Annotated[
+        Candidates | None,
+        typer.Option(
+            help="Score all windows, or those that end with a seed match.", show_default="the model's; deepTarget seed"
+        ),
+    ] = None,
+    duplicate_ids: Annotated[
+        bool,
+        typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them."),
+    ] = False,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the probabilities of miRNAs on genes: the best window of each transcript.
+
+    Writes to the output folder: heatmap.tsv (a row for each miRNA and transcript: score, place and seed type of the
+    best window), matrix.tsv (miRNAs x transcripts, in the order of the picture), heatmap.png, heatmap.svg.
+
+    The best of many windows is high by chance as well: compare genes of like length, or with shuffled 3'UTRs.
+
+    Example:
+
+      mirscope heatmap mirnas.fa utrs.fa -o figure --cluster both
+    """
+    begin(quiet, threads)
+    from mirscope import heatmap as library
+    from mirscope import io, scan
+
+    queries, network = io.read_fasta(mirnas), load(model)
+    with _spooled(transcripts) as path:
+        targets = scan.Transcripts(path, number_duplicates=duplicate_ids)
+        n_pairs = len(queries) * sum(1 for _ in targets)
+        with bar(f"scoring {n_pairs:,} pairs of a miRNA and a transcript", n_pairs, quiet) as advance:
+            settings = {"stride": stride, "candidates": candidates}
+            table = library.heatmap(network, queries, targets, **settings, threads=threads, report=advance)
+    files = library.write(table, output, cluster=cluster, title=f"score of {network.name}, best window")
+    logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
+
+
+@app.command()
 def evaluate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
@@ -166,6 +229,14 @@ def evaluate(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="Labelled pairs: a data set (miraw_in, mirtarraw:test) or a file.")
     ],
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|FILE", help="Another model on the same pairs, compared; may be repeated."),
+    ] = None,
+    by: Annotated[
+        Example,
+        typer.Option(help="gene: the pairs are candidate sites, and a gene's score is that of its best site."),
+    ] = "pair",
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     plots: Annotated[
         Path | None, typer.Option(help="Folder for ROC, precision-recall and reliability pictures.")
@@ -193,16 +264,31 @@ def evaluate(
     Prints accuracy, AUROC, average precision, calibration ... with 95 % bootstrap intervals, and beside them the
     floors: what the miRNA's name alone, the gene's name alone, either sequence alone, the seed and the duplex energy
     reach. A model that does not beat its floors has not been shown to find targets.
+
+    Examples:
+
+      mirscope evaluate mitar clash_hejret2023_mirbench:test --against rnaduplex --against miranda
+
+      mirscope evaluate mitar deeptargetpro_candidate_sites --by gene
     """
     begin(quiet, threads)
     from mirscope import datasets, io
     from mirscope import evaluate as library
 
-    network = load(model)
-    pairs = datasets.load_pairs(data)
-    learn = datasets.load_pairs(train) if train else _training_pairs(network, data)
+    given = [model, *(against or [])]
+    networks = dict(zip(_names(given), map(load, given), strict=True))
+    name, network = next(iter(networks.items()))
+    pairs, whole = _pairs(data)
     found = library.evaluate(
-        network, pairs, train=learn, threshold=threshold, random_state=random_state, threads=threads
+        network,
+        pairs,
+        against=dict(list(networks.items())[1:]),
+        by=by,
+        train=datasets.load_pairs(train) if train else _training_pairs(network, data, whole, by),
+        name=name,
+        threshold=threshold,
+        random_state=random_state,
+        threads=threads,
     )
     if background:
         records = io.read_fasta(transcripts or datasets.path("human_3utr_mirmark"), unique=False)
@@ -220,18 +306,45 @@ def evaluate(
         logging.getLogger("mirscope").info("written: %s", " ".join(map(str, written)))
 
 
-def _training_pairs(model: Model, data: str) -> pd.DataFrame | None:
-    """What floors learn from: the train split beside DATA, else the model's own; else nothing (cross-validation)."""
+def _names(given: Sequence[str]) -> list[str]:
+    """What the models are called: by their file's name, or, where two have the same, as they were given."""
+    short = [Path(name).stem if Path(name).is_file() else name for name in given]
+    names = short if len(set(short)) == len(short) else list(given)
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name} is to be compared with itself")
+    return names
+
+
+def _pairs(data: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The pairs of DATA, and all of the data set or file that they are a split of; read once."""
     from mirscope import datasets
 
-    for source in (data.rpartition(":")[0] or data, model.provenance.get("data", "")):
-        try:
-            table = datasets.load_pairs(source)
-        except MirscopeError:
-            continue
-        if "split" in table and (table["split"] == "train").any() and not data.endswith(":train"):
-            return table[table["split"] == "train"]
-    return None
+    source, _, split = data.rpartition(":")
+    if source and split in datasets.SPLITS and not Path(data).exists():
+        whole = datasets.load_pairs(source)
+        if "split" in whole and (whole["split"] == split).any():
+            return whole[whole["split"] == split].reset_index(drop=True), whole
+    pairs = datasets.load_pairs(data)
+    return pairs, pairs
+
+
+def _training_pairs(model: Model, data: str, whole: pd.DataFrame, by: str) -> pd.DataFrame | None:
+    """What floors learn from: the train split beside DATA, else the model's own; else nothing (cross-validation)."""
+    from mirscope import datasets, floors
+
+    def learnable(table: pd.DataFrame) -> pd.DataFrame | None:
+        table = table[table["split"] == "train"] if "split" in table else table[:0]
+        return table if len(table) and (by == "pair" or floors.has(table, "gene_id")) else None
+
+    if data.endswith(":train"):
+        return None
+    if (found := learnable(whole)) is not None:
+        return found
+    try:
+        return learnable(datasets.load_pairs(model.provenance.get("data", "")))
+    except MirscopeError:
+        return None
 
 
 def _inline(text: str, number: int) -> Record:

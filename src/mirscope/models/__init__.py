@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -52,6 +52,12 @@ class Model(nn.Module):
     """Longest length of each input, nt; shorter ones are padded. The last is the window of a scan."""
     stride: int = 1
     """nt between the windows of a scan, unless the user says otherwise."""
+    longest: int = 0
+    """Longest target, nt, of which `encode` makes one window although it is longer than that; scores of single pairs."""
+    numbers: tuple[str, ...] = ()
+    """Columns of numbers that `forward` takes after the codes if it is given them; NaN: not known."""
+    candidates: ClassVar[Literal["all", "seed"]] = "all"
+    """What a scan scores, unless the user says otherwise: all windows, or those that end with a seed match."""
     pretrains: ClassVar[bool] = False
     """Whether a fresh network learns from `Unlabelled` first."""
     config: Any

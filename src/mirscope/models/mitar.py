@@ -23,7 +23,9 @@ class Config:
     """Settings of the network.
 
     `gates` are the LSTM's activations: `tanh` as in the paper (tanh and sigmoid), `relu` as in its code (ReLU and a
-    hard sigmoid). `target_length` is 53 nt for miTAR and miTAR1, 40 for miTAR2.
+    hard sigmoid). `target_length` is 53 nt for miTAR and miTAR1, 40 for miTAR2. `cnn`, `pooling`, `rnn` and `dense` are
+    the parts that the paper leaves out in turn: without the CNN there is nothing to pool, without the RNN all positions
+    are joined instead of its last states; `dropout` 0 leaves out the dropouts.
     """
 
     target_length: int = 53
@@ -32,6 +34,10 @@ class Config:
     hidden: int = 32
     dropout: float = 0.2
     gates: Literal["tanh", "relu"] = "tanh"
+    cnn: bool = True
+    pooling: bool = True
+    rnn: bool = True
+    dense: bool = True
 
     def __post_init__(self) -> None:
         joined = MIRNA_LENGTH + self.target_length
@@ -51,32 +57,46 @@ class Network(Model):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.lengths = (MIRNA_LENGTH, config.target_length)
-        self.kernel = config.kernel
-        self.embed = nn.Embedding(5, 5)
-        self.conv = nn.Conv1d(5, config.filters, config.kernel)
-        self.lstm = _LSTM(config.filters, config.hidden, config.gates)
-        self.dense = nn.Linear(2 * config.hidden, 16)
-        self.head = nn.Linear(16, 1)
+        self.config = config
+        steps, width = sum(self.lengths), 5
+        self.embed = nn.Embedding(5, width)
+        if config.cnn:
+            self.conv = nn.Conv1d(width, config.filters, config.kernel)
+            steps, width = steps - config.kernel + 1, config.filters
+            steps = steps // 2 if config.pooling else steps
+        if config.rnn:
+            self.lstm = _LSTM(width, config.hidden, config.gates)
+            steps, width = 2, config.hidden
+        if config.dense:
+            self.dense = nn.Linear(steps * width, 16)
+            steps, width = 1, 16
+        self.head = nn.Linear(steps * width, 1)
         self.dropout = nn.Dropout(config.dropout)
         self._initialise()
 
     def _initialise(self) -> None:
         """As Keras does: Glorot-uniform kernels, orthogonal recurrence, forget gates open, the rest 0."""
         nn.init.uniform_(self.embed.weight, -0.05, 0.05)
-        for layer in (self.conv, self.dense, self.head):
-            for parameter in layer.parameters():
-                (nn.init.xavier_uniform_ if parameter.dim() > 1 else nn.init.zeros_)(parameter)
+        for layer in self.children():
+            if isinstance(layer, nn.Conv1d | nn.Linear):
+                for parameter in layer.parameters():
+                    (nn.init.xavier_uniform_ if parameter.dim() > 1 else nn.init.zeros_)(parameter)
 
     def forward(self, mirna: Tensor, target: Tensor) -> Tensor:
         """Logits (n,) of codes (n, 26) and (n, target_length)."""
-        x = torch.cat([_reverse(mirna), target], 1).long()  # (n, 79)
-        x = self.conv(self.embed(x).transpose(1, 2)).relu()  # (n, filters, 68)
-        x = self.dropout(F.max_pool1d(self.dropout(x), 2)).transpose(1, 2)  # (n, 34, filters)
-        return self._classify(self.lstm(x))
+        x = self.embed(torch.cat([_reverse(mirna), target], 1).long())  # (n, 79, 5)
+        if self.config.cnn:
+            x = self.dropout(self.conv(x.transpose(1, 2)).relu())  # (n, filters, 68)
+            if self.config.pooling:
+                x = self.dropout(F.max_pool1d(x, 2))  # (n, filters, 34)
+            x = x.transpose(1, 2)  # (n, 34, filters)
+        return self._classify(self.lstm(x) if self.config.rnn else x.flatten(1))
 
-    def _classify(self, states: Tensor) -> Tensor:
-        x = self.dense(self.dropout(states)).relu()  # (n, 64) -> (n, 16)
-        return self.head(self.dropout(x))[:, 0]  # (n,)
+    def _classify(self, x: Tensor) -> Tensor:
+        x = self.dropout(x)  # (n, 64)
+        if self.config.dense:
+            x = self.dropout(self.dense(x).relu())  # (n, 16)
+        return self.head(x)[:, 0]  # (n,)
 
     def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
         """As the contract says, exactly, without computing twice what pairs share.
@@ -87,8 +107,9 @@ class Network(Model):
         shared by all miRNAs; the forward LSTM's first stretch by all windows. What is left per pair are the few
         positions in between and the steps after them.
         """
-        kernel, length = self.kernel, MIRNA_LENGTH
-        if kernel >= min(length, self.lengths[1]):
+        config, kernel, length = self.config, self.config.kernel, MIRNA_LENGTH
+        whole = config.cnn and config.pooling and config.rnn
+        if not whole or kernel >= min(length, self.lengths[1]):
             return super().score_windows(mirnas, transcript, starts)
         first = (length - kernel + 1) // 2  # pooled positions 0..first-1 see the miRNA alone
         last = (length + 1) // 2  # and those from `last` on the window alone
@@ -177,6 +198,37 @@ class _LSTM(nn.LSTM):
                 c = f * c + i * new.relu()
                 h = o * c.relu()
         return [h, c]
+
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "full network": {
+        "config": {},
+        "published": {
+            "mirtarraw": {"accuracy": 0.955},
+            "deepmirtar": {"accuracy": 0.979},
+            "miraw": {"accuracy": 0.965},
+        },
+    },
+    "without pooling": {
+        "config": {"pooling": False},
+        "published": {
+            "mirtarraw": {"accuracy": 0.914},
+            "deepmirtar": {"accuracy": 0.888},
+            "miraw": {"accuracy": 0.953},
+        },
+    },
+    "without CNN and pooling": {"config": {"cnn": False}, "published": {"mirtarraw": {"accuracy": 0.855}}},
+    "without RNN": {"config": {"rnn": False}, "published": {}},
+    "without Dense 16": {"config": {"dense": False}, "published": {}},
+    "without dropouts": {"config": {"dropout": 0.0}, "published": {}},
+}
+"""What the paper leaves out in turn, and its accuracies by data set (Gu et al. 2021)."""
+SEARCH: dict[str, Any] = {
+    "learning_rate": (0.2, 0.1, 0.05, 0.01, 0.005, 0.001),
+    "dropout": (0.1, 0.2, 0.3, 0.4, 0.5),
+    "batch_size": (10, 30, 50, 100, 200),
+}
+"""The paper's grid."""
 
 
 def _reverse(mirna: Tensor) -> Tensor:
