@@ -153,7 +153,7 @@ def retrained(networks: dict[str, models.Model]) -> list[tuple]:
 
 
 def difference(found) -> str:
-    return f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def background(networks: dict[str, models.Model]) -> dict[str, list[str]]:
@@ -218,8 +218,8 @@ one name or one sequence only; they learn from the train split of the set, or of
 ## The fair comparison: the same training for every architecture
 
 Hejret's chimeras with negatives that balance the miRNAs (miRBench), test part. Every architecture was trained on the
-training part, nothing else, by the same recipe: a fifth of its gene clusters for validation, the best of three learning
-rates by validation, the mean logit of three random states.
+training part, nothing else, by the same recipe: a fifth of it, whole clusters of sites, for validation, the best of two
+learning rates by validation, the mean logit of three random states.
 
 {fair}
 

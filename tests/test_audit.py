@@ -61,7 +61,7 @@ def test_counts_by_hand():
         "negatives": 6,
         "negatives_with_mirna_never_positive": 5,
         "positives": 7,
-        "positives_with_mirna_never_negative": 5,
+        "positives_with_mirna_never_negative": 6,
     }
     assert contents.items() <= found.contents.items()
     expected = {
@@ -285,7 +285,7 @@ def test_finds_what_the_data_readme_reports(data_path, column):
         if values[column] is not None:
             check(floors["accuracy"][key], values[column], 0.001)
     for value, expected in zip(floors.loc["seed_6mer", ["sensitivity", "specificity"]], SIXMER[column], strict=True):
-        check(100 * value, expected, 1)
+        assert 100 * value == pytest.approx(expected, abs=0.53)  # 24.48 is printed as 25
     if SETS[column] == "miraw":
         assert (found.contents["genes_only_positive"], found.contents["genes_only_negative"]) == (5806, 203)
         assert (found.contents["genes"], found.contents["mirnas_only_positive"]) == (6216, 313)

@@ -32,6 +32,7 @@ def test_help_is_fast_and_loads_no_torch():
         "score",
         "scan",
         "predict",
+        "heatmap",
         "evaluate",
         "train",
         "models",

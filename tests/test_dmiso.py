@@ -125,7 +125,9 @@ def test_abundance_is_learned_from(pairs, tmp_path):
     rng = np.random.default_rng(0)
     amounts = np.where(pairs["label"] == 1, rng.uniform(50, 200, len(pairs)), rng.uniform(0, 5, len(pairs)))
     amounts[::9] = np.nan
-    table = pairs.assign(target_seq="ACGU" * 12, mirna_abundance=rng.uniform(0, 9, len(pairs)), target_abundance=amounts)
+    table = pairs.assign(
+        target_seq="ACGU" * 12, mirna_abundance=rng.uniform(0, 9, len(pairs)), target_abundance=amounts
+    )
     settings = train.Settings(epochs=30, batch_size=12, learning_rate=0.01, monitor="auroc")
     model, history = train.fit("dmiso", table, table, tmp_path, settings=settings, config={"abundance": True})
     assert history["valid_auroc"].max() > 0.9

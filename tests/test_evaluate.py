@@ -2,7 +2,6 @@
 
 import io as textio
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -69,7 +68,8 @@ def test_floors_that_are_no_probabilities_have_no_brier_loss(evaluation):
 
 
 def test_the_model_is_asked_for_scores(monkeypatch):
-    model = SimpleNamespace(name="toy7", inputs=("mirna", "target"), lengths=(26, 30), stride=1)
+    model = models.create("seed")
+    model.name = "toy7"
     monkeypatch.setattr(evaluate.predict, "score", lambda asked, table: good(table) if asked is model else None)
     found = evaluate.evaluate(model, pairs(), n_resamples=0)
     given = evaluate.evaluate(None, pairs(), scores=good(pairs()), name="toy7", n_resamples=0)

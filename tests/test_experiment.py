@@ -153,13 +153,13 @@ def test_the_given_split_is_kept(pairs, tmp_path):
         experiment.benchmark([small()], table, tmp_path, protocol=Protocol("given", 1))
 
 
-def test_a_killed_benchmark_goes_on(pairs, tmp_path):
+def test_a_killed_benchmark_goes_on(run, pairs, tmp_path):
     """SIGKILL within a run: what is done stays, the run under way goes on from its last epoch, the end is the same."""
     io.write_table(pairs, tmp_path / "toy.tsv")
     text = "mitar,filters=64,hidden=4,epochs=12,batch_size=6"
-    command = [sys.executable, "-m", "mirscope", "benchmark", text, "seed", "--data", "toy.tsv", "--runs", "2"]
-    command += ["--threads", "1", "-o"]
-    process = subprocess.Popen([*command, "cut"], cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = f"benchmark {text} seed --data toy.tsv --runs 2 --threads 1 -o"
+    cut = [sys.executable, "-m", "mirscope", *command.split(), "cut"]
+    process = subprocess.Popen(cut, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while not list((tmp_path / "cut" / "under_way").glob("*_01/checkpoint.pt")):
         assert process.poll() is None
         time.sleep(0.005)
@@ -168,7 +168,7 @@ def test_a_killed_benchmark_goes_on(pairs, tmp_path):
     before = pd.read_parquet(tmp_path / "cut" / "runs.parquet")
     assert before["run"].tolist() == [0, 0]
     for folder in ("cut", "whole"):
-        subprocess.run([*command, folder], cwd=tmp_path, check=True, capture_output=True)
+        run(f"{command} {folder}")
     cut, whole = (pd.read_parquet(tmp_path / folder / "runs.parquet") for folder in ("cut", "whole"))
     pd.testing.assert_frame_equal(cut.iloc[:2], before)
     pd.testing.assert_frame_equal(timeless(cut), timeless(whole))

@@ -50,6 +50,21 @@ def test_kmer_counts_are_the_obvious_ones(sequences):
     np.testing.assert_array_equal(floors.kmer_counts(sequences), expected)
 
 
+def test_kmers_are_counted_in_parts(monkeypatch):
+    sequences = ["ACGU" * k for k in range(9)]
+    whole = floors.kmer_counts(sequences)
+    monkeypatch.setattr(floors, "_NT_AT_ONCE", 70)
+    np.testing.assert_array_equal(floors.kmer_counts(sequences), whole)
+    assert floors.kmer_counts([]).shape == (0, 340)
+
+
+def test_the_energy_of_several_sites_is_that_of_the_best():
+    sites = [rna.reverse_complement(LET7)[:11], rna.reverse_complement(LET7)[11:], "AAAA"]
+    each = floors.duplex_energy(pd.DataFrame({"mirna_seq": LET7, "target_seq": sites}))
+    joined = pd.DataFrame({"mirna_seq": [LET7], "target_seq": [floors.SITE_GAP.join(sites)]})
+    assert floors.duplex_energy(joined)[0] == each.max() > 0
+
+
 def pairs(n=200, state=0):
     """Positives pair a GC-rich target with one of few miRNAs; negatives are the reverse."""
     rng = np.random.default_rng(state)

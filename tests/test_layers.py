@@ -16,7 +16,7 @@ LAYERS = [
     {"splits"},
     {"predict"},
     {"train"},
-    {"evaluate", "scan"},
+    {"evaluate", "scan", "audit"},
     {"heatmap"},
     {"experiment"},
     {"cli"},

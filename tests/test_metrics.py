@@ -254,9 +254,11 @@ def test_delong_on_their_data():
     albumin, protein, kg, helped = np.array(OVARIAN.split(), dtype=float).reshape(-1, 4).T
     areas = [metrics.auroc_score(helped, scores) for scores in (albumin, protein, -kg)]
     assert areas == pytest.approx([0.7366, 0.6478, 0.7258], abs=5e-5)
-    found = metrics.delong(helped, protein, -kg)  # as SAS prints it (PROC LOGISTIC, comparing ROC curves)
-    printed = metrics.Difference(-0.0780, -0.2830, 0.1271, 0.1046, 0.4561)
-    assert vars(found) == pytest.approx(vars(printed), abs=5e-5)
+    found = metrics.delong(helped, protein, -kg)
+    assert vars(found) == pytest.approx(
+        {"value": -0.0780, "low": -0.2830, "high": 0.1271, "standard_error": 0.1046, "p": 0.4561}, abs=5e-5
+    )
+    assert (found.value, found.standard_error) == pytest.approx(brute_delong(helped, protein, -kg))
     assert metrics.delong(helped, albumin, -kg).standard_error == pytest.approx(0.0953, abs=5e-5)
 
 

@@ -108,7 +108,9 @@ def test_windows_score_as_pairs_do(model):
     rng = np.random.default_rng(0)
     length = 5 * model.lengths[1] + 17
     transcript = torch.from_numpy(rng.integers(0, 5, length).astype(np.int8))
-    mirnas = torch.from_numpy(rna.encode(["UGAGGUAGUAGGUUGUAUAGUU", "UAGCUUAUC", "A" * 26, "UGNAGGUAGUAGN"], model.lengths[0]))
+    mirnas = torch.from_numpy(
+        rna.encode(["UGAGGUAGUAGGUUGUAUAGUU", "UAGCUUAUC", "A" * 26, "UGNAGGUAGUAGN"], model.lengths[0])
+    )
     starts = torch.tensor([0, 1, 2, 3, 15, 16, 77, length - model.lengths[1]]) % (length - model.lengths[1] + 1)
     slow = models.Model.score_windows(model, mirnas, transcript, starts)
     fast = model.score_windows(mirnas, transcript, starts)

@@ -159,8 +159,8 @@ def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
     if not len(pairs):
         raise InputError("no pairs; expected at least one labelled pair")
     table = pairs.reset_index(drop=True)
-    named = table["gene_id"].fillna("") if "gene_id" in table else ""
-    return table.assign(label=pd.to_numeric(table["label"]).astype(int), gene_id=named)
+    genes = table["gene_id"] if "gene_id" in table else ""
+    return table.assign(label=pd.to_numeric(table["label"]).astype(int), gene_id=genes)
 
 
 def _contents(table: pd.DataFrame) -> dict[str, int]:
@@ -271,7 +271,7 @@ def _kmers(column: str) -> _Learn:
         rows = train.groupby([column, "label"]).size().rename("n").reset_index()  # one row of weight n: same optimum
         counts = floors.kmer_counts(rows[column].tolist())
         largest = np.maximum(counts.max(0), 1)
-        regression = LogisticRegression(class_weight="balanced", max_iter=200)
+        regression = LogisticRegression(class_weight="balanced", max_iter=1000)
         regression.fit(counts / largest, rows["label"], sample_weight=rows["n"].to_numpy(dtype=float))
         places, asked = pd.factorize(test[column])
         found = regression.predict_proba(floors.kmer_counts(list(asked)) / largest)[:, 1]
@@ -541,6 +541,7 @@ def report(found: Audit) -> list[Table]:
         (row["measure"], row["asked"], row["seen"]): f"{row['n']:,} ({_percent(row['share'])})" if row["of"] else "-"
         for row in found.overlaps.to_dict("records")
     }
+    shown = {key for key in found.contents if found.contents["genes"] or not key.startswith("genes")}
     measures = ("auroc", "accuracy", "sensitivity", "specificity")
     floor_rows: list[Sequence[str]] = [
         (TITLES[row["predictor"]], *(_figure(row[name]) for name in measures), row["note"] or f"{row['n']:,} pairs")
@@ -548,7 +549,7 @@ def report(found: Audit) -> list[Table]:
     ]
     return [
         (("part", "pairs", "positives"), [(part, f"{n:,}", f"{up:,}") for part, n, up in found.parts.to_numpy()]),
-        (("in the table", "n"), [(_words(key), f"{value:,}") for key, value in found.contents.items()]),
+        (("in the table", "n"), [(_words(key), f"{n:,}") for key, n in found.contents.items() if key in shown]),
         (
             ("rows with the same", *(f"{asked} in {seen}" for asked, seen in columns)),
             [(title, *(cells[(key, *column)] for column in columns)) for key, title in OVERLAPS.items()],

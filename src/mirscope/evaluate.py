@@ -268,7 +268,7 @@ def compare(
 
 def _scores(asked: Model | ArrayLike, pairs: pd.DataFrame) -> NDArray[np.float64]:
     """Scores given, or those of a model."""
-    scores = np.asarray(predict.score(asked, pairs) if hasattr(asked, "lengths") else asked, dtype=float)
+    scores = np.asarray(predict.score(asked, pairs) if isinstance(asked, Model) else asked, dtype=float)
     if scores.shape != (len(pairs),) or not ((scores >= 0) & (scores <= 1)).all():
         raise InputError(f"scores are no {len(pairs)} numbers from 0 to 1, one for each pair")
     return scores

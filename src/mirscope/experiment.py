@@ -487,27 +487,23 @@ def search(
     study = _study(folder, pruner)
     _same(study.user_attrs.get("setup", setup), setup, f"{folder} holds a search")
     study.set_user_attr("setup", setup)
-    if method == "grid":
-        choices: list[list[Any]] = [list(each) for each in space.values() if not isinstance(each, Range)]
-        grid = [dict(zip(space, values, strict=True)) for values in itertools.product(*choices)]
-        for place in np.random.default_rng(random_state).permutation(len(grid)):
-            study.enqueue_trial(grid[place], skip_if_exists=True)
-        n_trials = min(n_trials or len(grid), len(grid))
-    for trial in study.trials:
-        if trial.state.name == "RUNNING":  # its process was killed
-            study.tell(trial.number, state=_optuna().trial.TrialState.FAIL)
-            study.enqueue_trial(trial.params)
+    grid = _grid(space, random_state) if method == "grid" else []
+    _enqueue(study, grid)
+    n_trials = min(n_trials or len(grid), len(grid)) if grid else n_trials or N_TRIALS
     n_done = len(_trials(study))
     progress(n_done)
 
     task = _Task(name, config, settings, folder, pruner, learn, valid, unlabelled)
-    proposals = (_propose(study, space, random_state) for _ in range(n_done, n_trials or N_TRIALS))
-    for number, _ in workers.carry_out(_attempt, task, proposals, processes=processes):
+    proposals = (_propose(study, space, random_state) for _ in range(n_done, n_trials))
+    for number, warnings in workers.carry_out(_attempt, task, proposals, processes=processes):
+        for message in warnings:
+            log.warning("%s", message)
         table = _trials(study)
         io.write_table(table, folder / "trials.tsv")
-        row = table.loc[table["trial"] == number, ["state", "value", *space]].iloc[0]
-        values = {key: f"{row[key]:.4g}" if isinstance(row[key], float) else row[key] for key in space}
-        tried = ", ".join(f"{key} {value}" for key, value in values.items())
+        row = table[table["trial"] == number].to_dict("records")[0]
+        tried = ", ".join(
+            f"{key} {row[key]:.4g}" if isinstance(row[key], float) else f"{key} {row[key]}" for key in space
+        )
         log.info("trial %d: %s, %s %.4f  (%s)", number, row["state"], settings.monitor, row["value"], tried)
         progress(1)
     shutil.rmtree(folder / "under_way", ignore_errors=True)
@@ -559,8 +555,8 @@ class _Task:
     unlabelled: Unlabelled | None
 
 
-def _attempt(task: _Task, number: int) -> None:
-    """Train with the settings of a trial, and leave what came out in the study."""
+def _attempt(task: _Task, number: int) -> list[str]:
+    """Train with the settings of a trial, and leave what came out in the study; gives warnings."""
     optuna, study = _optuna(), _study(task.folder, task.pruner)
     trial = optuna.trial.Trial(study, number)  # of the one study in a journal, id and number are the same
     own, training = divide(task.name, trial.params)
@@ -575,8 +571,7 @@ def _attempt(task: _Task, number: int) -> None:
             raise optuna.TrialPruned
 
     work = task.folder / "under_way" / str(number)
-    with _quiet(), contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
+    with _quiet() as warnings:
         try:
             how: dict[str, Any] = {
                 "settings": settings,
@@ -589,12 +584,32 @@ def _attempt(task: _Task, number: int) -> None:
         except InputError as error:  # the pairs are checked: scores are no numbers any more
             log.debug("trial %d: %s", number, error)
             state = "diverged"
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     value = max(reached) if reached and state != "diverged" else 0.0  # the worst: where it was, TPE should not go again
     best_epoch = reached.index(value) + 1 if value in reached else 0
     for key, fact in zip(TRIAL[1:], (state, value, len(reached), best_epoch, time.perf_counter() - began), strict=True):
         trial.set_user_attr(key, fact)
     kind = optuna.trial.TrialState.PRUNED if state == "pruned" else optuna.trial.TrialState.COMPLETE
     study.tell(number, None if state == "pruned" else value, state=kind)
+    return warnings
+
+
+def _grid(space: Space, random_state: int) -> list[dict[str, Any]]:
+    """Every combination, in a random order."""
+    choices = [list(each) for each in space.values() if not isinstance(each, Range)]
+    grid = [dict(zip(space, values, strict=True)) for values in itertools.product(*choices)]
+    return [grid[place] for place in np.random.default_rng(random_state).permutation(len(grid))]
+
+
+def _enqueue(study: Any, grid: Sequence[dict[str, Any]]) -> None:
+    """Let the study begin with what of the grid was not tried yet, and with trials whose process was killed."""
+    for params in grid:
+        study.enqueue_trial(params, skip_if_exists=True)
+    for trial in study.trials:
+        if trial.state.name == "RUNNING":
+            study.tell(trial.number, state=_optuna().trial.TrialState.FAIL)
+            study.enqueue_trial(trial.params)
 
 
 def _propose(study: Any, space: Space, random_state: int) -> int:

@@ -73,7 +73,7 @@ def target_kmers(pairs: pd.DataFrame, train: pd.DataFrame) -> Array:
 
 def kmer_counts(sequences: list[str]) -> Array:
     """Counts of the 340 1- to 4-mers, (n, 340); those with an N are not counted."""
-    size = max(1, _NT_AT_ONCE // max(map(len, sequences), default=1))
+    size = max(1, _NT_AT_ONCE // max([1, *map(len, sequences)]))
     parts = [_counts(sequences[low : low + size]) for low in range(0, max(len(sequences), 1), size)]
     return np.vstack(parts)
 

@@ -44,6 +44,7 @@ def audit(
     learned = datasets.load_pairs(train) if train else None
     found = library.audit(pairs, train=learned, name=data, threads=threads, random_state=random_state)
     if json:
+        json.parent.mkdir(parents=True, exist_ok=True)
         with io.atomic(json) as partial:
             Path(partial).write_text(found.to_json(), encoding="utf-8")
     _print_verdict(found.name, found.verdict)

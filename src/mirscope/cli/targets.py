@@ -215,8 +215,9 @@ def heatmap(
         targets = scan.Transcripts(path, number_duplicates=duplicate_ids)
         n_pairs = len(queries) * sum(1 for _ in targets)
         with bar(f"scoring {n_pairs:,} pairs of a miRNA and a transcript", n_pairs, quiet) as advance:
-            settings = {"stride": stride, "candidates": candidates}
-            table = library.heatmap(network, queries, targets, **settings, threads=threads, report=advance)
+            table = library.heatmap(
+                network, queries, targets, stride=stride, candidates=candidates, threads=threads, report=advance
+            )
     files = library.write(table, output, cluster=cluster, title=f"score of {network.name}, best window")
     logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
 

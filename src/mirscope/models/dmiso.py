@@ -64,17 +64,17 @@ class Network(Model):
         self.register_buffer("letters", torch.cat([torch.eye(4), torch.full((1, 4), 0.25)]), persistent=False)
         self.conv_mirna = nn.Conv1d(4, config.filters, config.kernel)
         self.conv_target = nn.Conv1d(4, config.filters, config.kernel)
-        self.norm_conv = _norm(config.filters)
+        self.norm_conv = _Norm(config.filters)
         self.ahead = nn.LSTM(config.filters, config.hidden, batch_first=True)
         self.back = nn.LSTM(config.filters, config.hidden, batch_first=True)
-        self.norm_lstm = _norm(2 * config.hidden)
+        self.norm_lstm = _Norm(2 * config.hidden)
         self.steps = [length - config.kernel - POOLED + 2 for length in LENGTHS]  # 20 and 50
         self.dense = nn.Linear(sum(self.steps) * 2 * config.hidden, config.dense)
-        self.norm_dense = _norm(config.dense)
+        self.norm_dense = _Norm(config.dense)
         if config.abundance:
-            self.norm_abundance = nn.BatchNorm1d(2, affine=False)
+            self.norm_abundance = _Norm(2, affine=False)
         self.head = nn.Linear(config.dense + len(self.numbers), 1)
-        self.norm_head = _norm(1)
+        self.norm_head = _Norm(1)
         self.dropout_early, self.dropout = nn.Dropout(config.dropout_early), nn.Dropout(config.dropout)
         self._initialise()
 
@@ -165,9 +165,14 @@ class Network(Model):
         return torch.stack(logits)
 
 
-def _norm(width: int) -> nn.BatchNorm1d:
+class _Norm(nn.BatchNorm1d):
     """Batch normalisation with the constants of Keras."""
-    return nn.BatchNorm1d(width, eps=0.001, momentum=0.01)
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, width: int, *, affine: bool = True) -> None:
+        super().__init__(width, eps=0.001, momentum=0.01, affine=affine)
 
 
 def from_keras(model: KerasModel) -> tuple[dict[str, Any], dict[str, Any]]:
