@@ -15,14 +15,13 @@ import torch
 from mirscope import cli, datasets, io, language
 
 FOLDER = Path("results/language_model")
-SETTINGS = language.Settings(steps=9000, batch_size=32, length=64, learning_rate=0.002, every=500)
 
 
 def main() -> None:
     cli.start_log()
     torch.set_num_threads(1)
     records = io.iter_fasta(datasets.path("human_3utr_mirmark"), unique=False)
-    language.pretrain([record.sequence for record in records], FOLDER, settings=SETTINGS, resume=True)
+    language.pretrain([record.sequence for record in records], FOLDER, resume=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ STATES = (1, 2, 3)
 SETTINGS = train.Settings(
     epochs=12, patience=12, batch_size=64, schedule="one-cycle", clip_norm=1.0, monitor="average_precision"
 )
-CONFIGS: dict[str, dict] = {"mitar": {"dropout": 0.3}}
+CONFIGS: dict[str, dict] = {"mitar": {"dropout": 0.3}, "dmiso": {"l1": 0.0001}}
 """Settings of a network for so small a set, where its own defaults are not for it."""
 
 

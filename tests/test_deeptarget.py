@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mirscope import models, rna
+from mirscope import datasets, metrics, models, predict, rna
 from mirscope.errors import UsageError
 from mirscope.models import Unlabelled, deeptarget
 
@@ -164,3 +164,12 @@ def test_the_padding_is_at_the_right_after_a_turn():
 def test_settings_are_checked(settings):
     with pytest.raises(UsageError, match=next(iter(settings))):
         models.create("deeptarget", **settings)
+
+
+def test_bundled_weights_reach_what_their_record_says(data_path):
+    data_path("deepmirtar")
+    model = models.load("deeptarget")
+    pairs = datasets.load_pairs("deepmirtar:test")
+    accuracy = metrics.accuracy_score(pairs["label"], predict.score(model, pairs))
+    assert accuracy == pytest.approx(model.provenance["test"]["accuracy"][0], abs=0.002)
+    assert accuracy > 0.95

@@ -156,7 +156,7 @@ def test_the_given_split_is_kept(pairs, tmp_path):
 def test_a_killed_benchmark_goes_on(run, pairs, tmp_path):
     """SIGKILL within a run: what is done stays, the run under way goes on from its last epoch, the end is the same."""
     io.write_table(pairs, tmp_path / "toy.tsv")
-    text = "mitar,filters=64,hidden=4,epochs=12,batch_size=6"
+    text = "mitar,filters=64,hidden=4,epochs=30,batch_size=6"
     command = f"benchmark {text} seed --data toy.tsv --runs 2 --threads 1 -o"
     cut = [sys.executable, "-m", "mirscope", *command.split(), "cut"]
     process = subprocess.Popen(cut, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

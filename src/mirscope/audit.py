@@ -159,8 +159,7 @@ def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
     if not len(pairs):
         raise InputError("no pairs; expected at least one labelled pair")
     table = pairs.reset_index(drop=True)
-    genes = table["gene_id"] if "gene_id" in table else ""
-    return table.assign(label=pd.to_numeric(table["label"]).astype(int), gene_id=genes)
+    return table.assign(label=pd.to_numeric(table["label"]).astype(int), gene_id=table.get("gene_id", ""))
 
 
 def _contents(table: pd.DataFrame) -> dict[str, int]:
@@ -394,14 +393,14 @@ def _worst(found: Audit) -> tuple[str, float]:
 
 
 _WITHOUT = {
-    "mirna_identity": "knowing only which miRNA it is, and no target",
-    "gene_identity": "knowing only which gene it is, and no miRNA",
-    "both_identities": "knowing only the names of miRNA and gene, and no sequence",
+    "mirna_identity": "knowing only which miRNA it is, and no target,",
+    "gene_identity": "knowing only which gene it is, and no miRNA,",
+    "both_identities": "knowing only the names of miRNA and gene, and no sequence,",
     "mirna_length": "knowing only how long the miRNA is",
     "target_length": "knowing only how long the target is",
-    "mirna_kmers": "reading only the miRNA, and no target",
-    "target_kmers": "reading only the target, and no miRNA",
-    "site_memorised": "remembering the labels of training sites, and no miRNA",
+    "mirna_kmers": "reading only the miRNA, and no target,",
+    "target_kmers": "reading only the target, and no miRNA,",
+    "site_memorised": "remembering the labels of training sites, and no miRNA,",
 }
 
 

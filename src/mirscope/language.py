@@ -85,9 +85,9 @@ class Size:
 class Settings:
     """Settings of a run of `pretrain`."""
 
-    steps: int = 3000
-    batch_size: int = 64
-    length: int = 128
+    steps: int = 6000
+    batch_size: int = 32
+    length: int = 64
     """nt of the pieces that are read at once."""
     learning_rate: float = 0.001
     """The peak: reached after a tenth of the steps, then down to 0 along a line."""
@@ -97,7 +97,9 @@ class Settings:
     """4-mers masked in a row, at least; fewer would leave every nucleotide readable in a neighbour."""
     held_out: float = 0.05
     """Share of the transcripts that are not learned from but measured on."""
-    every: int = 250
+    dropout: float = 0.0
+    """A small network hears each piece a few times only, and has nothing to recite."""
+    every: int = 500
     """Steps between two measurements, each with a checkpoint."""
     random_state: int = 0
     """Decides what is held out, initial weights, order, masks and dropout."""
@@ -112,6 +114,8 @@ class Settings:
             raise UsageError(f"span is {self.span}; expected {K} to {self.length // 2}, half the length of a piece")
         if not self.learning_rate > 0:
             raise UsageError(f"learning-rate is {self.learning_rate}; expected a number above 0")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}; expected a number from 0 to 1")
         for name in ("masked", "held_out"):
             if not 0 < getattr(self, name) < 1:
                 raise UsageError(
@@ -163,7 +167,7 @@ def pretrain(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.random_state)
         positions = settings.length - K + 3
-        network = transformers.BertForMaskedLM(_config(transformers, size, positions, 0.1)).to(device)
+        network = _fresh(transformers, _config(transformers, size, positions, settings.dropout)).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=0.01, fused=True)
         identity = {"settings": asdict(settings), "size": asdict(size), "pieces": _checksum(learned, held_out)}
         state: dict[str, Any] = {"identity": identity, "step": 0, "history": []}
@@ -264,6 +268,17 @@ def _pieces(sequences: Sequence[str], length: int) -> list[str]:
         for sequence in sequences
         for start in [*range(0, max(len(sequence) - length, 0), length // 2), max(len(sequence) - length, 0)]
     ]
+
+
+def _fresh(transformers: Any, config: Any) -> Any:
+    """A network whose positions begin as sines and cosines, so that attention finds neighbours early (decision 021)."""
+    network = transformers.BertForMaskedLM(config)
+    weight = network.bert.embeddings.position_embeddings.weight
+    n, hidden = weight.shape
+    angles = torch.arange(n)[:, None] * 1000 ** (-torch.arange(0, hidden, 2) / hidden)  # (n, hidden / 2)
+    with torch.no_grad():
+        weight.copy_(torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :hidden] * config.initializer_range * 2)
+    return network
 
 
 def _step(network: Any, optimizer: torch.optim.Optimizer, pieces: Tensor, settings: Settings, step: int) -> Tensor:
@@ -449,6 +464,7 @@ def _config(transformers: Any, size: Size, positions: int, dropout: float) -> An
         intermediate_size=size.intermediate,
         max_position_embeddings=positions,
         type_vocab_size=1,
+        initializer_range=size.hidden**-0.5,  # BERT's 0.02 is for 768, and leaves a small network all but still
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
