@@ -39,6 +39,7 @@ bench: setup
 	$(BIN)/python bench/run.py
 
 docs: setup
+	$(BIN)/python recipes/audits.py
 	$(BIN)/python recipes/tables.py
 
 clean:
