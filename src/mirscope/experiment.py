@@ -227,7 +227,9 @@ def compare(runs: pd.DataFrame, competitor: str, other: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def compare_scores(runs: pd.DataFrame, folder: Path, competitor: str, other: str) -> pd.DataFrame:
+def compare_scores(
+    runs: pd.DataFrame, folder: Path, competitor: str, other: str, *, n_resamples: int = 200
+) -> pd.DataFrame:
     """The same within each run, from the scores of its test pairs: AUROC by DeLong, AP and accuracy by bootstrap.
 
     Args:
@@ -235,6 +237,7 @@ def compare_scores(runs: pd.DataFrame, folder: Path, competitor: str, other: str
         folder: of that benchmark.
         competitor: its title.
         other: the title of the other one.
+        n_resamples: of the bootstrap of a run.
 
     Returns:
         Columns competitor, other, run, metric, method, difference, low, high, p.
@@ -247,7 +250,7 @@ def compare_scores(runs: pd.DataFrame, folder: Path, competitor: str, other: str
         found = {
             ("auroc", "DeLong"): metrics.delong(*scores),
             **{
-                (metric, "bootstrap"): metrics.paired_bootstrap(*scores, metric=metric)
+                (metric, "bootstrap"): metrics.paired_bootstrap(*scores, metric=metric, n_resamples=n_resamples)
                 for metric in ("average_precision", "accuracy")
             },
         }

@@ -85,7 +85,10 @@ class Network(Model):
         layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.layers: list[_Layer] = layers  # type: ignore[assignment]
         self.head = nn.Sequential(
-            nn.Linear(3 * config.hidden, config.hidden // 2), nn.ReLU(), nn.Linear(config.hidden // 2, 1)
+            nn.Dropout(config.dropout),
+            nn.Linear(3 * config.hidden, config.hidden // 2),
+            nn.ReLU(),
+            nn.Linear(config.hidden // 2, 1),
         )
 
     def forward(self, mirna: Tensor, target: Tensor) -> Tensor:
@@ -245,7 +248,7 @@ class _Encoder(nn.Module):
         """States (n, length, hidden) of tokens (n, length)."""
         known = tokens != language.UNKNOWN
         shown = known[:, :, None]
-        x = self.dropout(self.linear(self._convolve(tokens, shown))) * shown
+        x = self.linear(self.dropout(self._convolve(tokens, shown))) * shown
         if self.directions:
             forward, backward = self.directions
             turned = _turn(known)[:, :, None].expand_as(x)
@@ -253,7 +256,7 @@ class _Encoder(nn.Module):
             x = torch.cat([forward(x)[0], back.gather(1, turned[:, :, : back.shape[2]])], 2)
         else:
             x = x + _places(x)
-        return _Encoded(x * shown, known)
+        return _Encoded(self.dropout(x) * shown, known)
 
     def _convolve(self, tokens: Tensor, shown: Tensor) -> Tensor:
         """Features (n, length, 3 filters), or the vectors themselves without a TextCNN."""
@@ -313,7 +316,7 @@ class _Layer(nn.Module):
     def forward(
         self, x: Tensor, known: Tensor, keys_values: tuple[Tensor, Tensor], bias: Tensor, maps: list[Tensor] | None
     ) -> Tensor:
-        x = self.norms[0](x + self.attention(x, known, keys_values, bias, maps))
+        x = self.norms[0](x + self.dropout(self.attention(x, known, keys_values, bias, maps)))
         return self.norms[1](x + self.dropout(self.feed_forward(x)))
 
 
