@@ -2,7 +2,7 @@
 
     python recipes/language_model.py
 
-writes the folder results/language_model (20 minutes on one CPU core; a run that was stopped goes on). It is not part of
+writes the folder results/language_model (10 minutes on one CPU core of its own; a run that was stopped goes on). It is not part of
 the package: 2.2 MB, and word2vec is as good here (docs/decisions/021-language-model.md).
 """
 

@@ -3,7 +3,8 @@
     python recipes/retrained.py      # once: every architecture trained on the same chimeras (results/retrained)
     python recipes/tables.py
 
-writes docs/evaluation.md and the lines between the markers of README.md. Needs the data sets of the catalogue.
+writes docs/evaluation.md and the lines between the markers of README.md. Needs the data sets of the catalogue. Scores
+and counts of calls are kept in results/tables, under what the model is, and not computed twice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +46,11 @@ SEEN = 0.01
 
 def main() -> None:
     cli.start_log(quiet=True)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     networks = {f"published {name}": load(name) for name in PUBLISHED}
     networks |= {name: models.load(name) for name in (*models.bundled(), *UNWEIGHTED)}
-    measured = {data: measure(networks, data) for data in (*SETS, *PROTOCOLS)}
+    trained = {name: network for name, network in networks.items() if name not in UNWEIGHTED}
+    measured = {data: measure(networks, data) for data in SETS} | {data: measure(trained, data) for data in PROTOCOLS}
     shown = [*networks, *LEARNED.values()]
     tables = {
         metric: markdown(
@@ -89,7 +92,7 @@ def measure(networks: dict[str, models.Model], data: str) -> dict:
     source = data.removesuffix(":test") if data.endswith(":test") else "mirtarraw"
     found: dict = {"size": (f"{(pairs['label'] == 1).sum():,}", f"{(pairs['label'] == 0).sum():,}"), "seen": set()}
     for name, network in networks.items():
-        found[name] = flat(pairs["label"], predict.score(network, pairs))
+        found[name] = flat(pairs["label"], kept(network, data, lambda model: predict.score(model, pairs)))
         positives = keys(pairs[pairs["label"] == 1])
         if positives.isin(training(network.provenance.get("data", ""))).mean() > SEEN:
             found["seen"].add(name)
@@ -98,6 +101,17 @@ def measure(networks: dict[str, models.Model], data: str) -> dict:
         if learned[key].notna().all():
             found[title] = flat(pairs["label"], learned[key])
     return found
+
+
+def kept(network: models.Model, what: str, compute: Callable[[models.Model], np.ndarray]) -> np.ndarray:
+    """What was computed of a network, from the file that holds it if there is one."""
+    key = f"{models.architecture(network)}-{models.fingerprint(network)[:16]}-{what.replace(':', '-')}"
+    path = Path("results/tables") / f"{key}.npy"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with io.atomic(path) as partial, partial.open("wb") as file:
+            np.save(file, compute(network))
+    return np.load(path)
 
 
 @functools.cache
@@ -132,7 +146,7 @@ FAIR = ("", "AUROC", "average precision", "AP less that of RNAduplex", "AUROC le
 def retrained(networks: dict[str, models.Model]) -> list[tuple]:
     """Rows of the fair comparison: every architecture after the same training, and what needs none."""
     pairs = datasets.load_pairs(HONEST)
-    scores = {name: predict.score(networks[name], pairs) for name in UNWEIGHTED}
+    scores = {name: kept(networks[name], HONEST, lambda model: predict.score(model, pairs)) for name in UNWEIGHTED}
     for path in sorted(RUNS.glob("*/test.tsv")):
         table = io.read_pairs(path)
         assert (table["target_seq"] == pairs["target_seq"].to_numpy()).all()
@@ -165,10 +179,17 @@ def background(networks: dict[str, models.Model]) -> dict[str, list[str]]:
     rows = {}
     for name, network in networks.items():
         print("background", name, flush=True)
-        table = evaluate.background(network, utrs, queries, n_windows=500)
-        pooled = table[table["mirna_id"] == evaluate.ALL].set_index("kind")
-        rows[name] = [f"{100 * pooled['rate'][k]:.1f} % ({pooled['calls_per_kb'][k]:.1f})" for k in KINDS]
+        called = kept(
+            network, "background", lambda model: calls_per_kb(evaluate.background(model, utrs, queries, n_windows=500))
+        )
+        rows[name] = [f"{100 * rate:.1f} % ({per_kb:.1f})" for rate, per_kb in called]
     return rows
+
+
+def calls_per_kb(table: pd.DataFrame) -> np.ndarray:
+    """Share of windows called, and calls per kb, of all miRNAs together: a row for each of `KINDS`."""
+    pooled = table[table["mirna_id"] == evaluate.ALL].set_index("kind")
+    return pooled.loc[list(KINDS), ["rate", "calls_per_kb"]].to_numpy(float)
 
 
 def headline(measured: dict, calls: dict[str, list[str]], fair: list[tuple]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin
-from mirscope.errors import UsageError
 
 Schedule = Literal["constant", "one-cycle"]
 Monitor = Literal["accuracy", "auroc", "average_precision"]
@@ -67,6 +66,7 @@ def train(
     """
     begin(quiet, threads)
     from mirscope import train as library
+    from mirscope.experiment import parse_setting
 
     settings = library.Settings(
         epochs=epochs,
@@ -80,7 +80,7 @@ def train(
         patience=patience,
         random_state=random_state,
     )
-    config = dict(_setting(text) for text in setting or [])
+    config = dict(parse_setting(text) for text in setting or [])
     with bar(f"training {name}", None, quiet):
         library.run(
             name,
@@ -94,15 +94,3 @@ def train(
             language_model=language_model,
             resume=resume,
         )
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    import ast
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--set {text}: expected NAME=VALUE")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
