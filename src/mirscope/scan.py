@@ -7,17 +7,11 @@ import hashlib
 import itertools
 import json
 import logging
-import multiprocessing
-import os
 import re
 import shutil
-import signal
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,8 +22,8 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from mirscope import io, models, plot, predict, rna, runs, tables
-from mirscope.errors import InputError, MirscopeError, RepeatedIdError, UsageError
+from mirscope import io, models, plot, predict, rna, runs, tables, workers
+from mirscope.errors import InputError, RepeatedIdError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
 
@@ -352,56 +346,15 @@ def _in_order(
     """The sites and the number of windows of each chunk, in the order of chunks; a few are under way at a time.
 
     Processes, each with one torch thread, since threads that share the work on one chunk stall as soon as a core is
-    busy with something else; spawned, since torch does not survive a fork.
+    busy with something else. Each has its own copy of the model.
     """
-    if threads == 1:
-        for chunk in chunks:
-            yield _scan_chunk(model, chunk, settings)
-        return
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        threads, context, initializer=_begin_worker, initargs=(copy.deepcopy(model).cpu(), settings)
-    ) as pool:
-        under_way: deque[Future[tuple[pd.DataFrame, int]]] = deque()
-        try:
-            for chunk in chunks:
-                under_way.append(pool.submit(_work, chunk))
-                if len(under_way) > 2 * threads:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        except BrokenProcessPool as error:
-            raise MirscopeError(
-                "a process of the scan was killed, perhaps for lack of memory; --resume goes on, with fewer --threads"
-            ) from error
-        except BaseException:  # nobody waits for the chunks under way any more
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            raise
+    own = model if threads == 1 else copy.deepcopy(model).cpu()
+    return workers.in_order(_work, (own, settings, threads > 1), chunks, processes=threads)
 
 
-_worker: tuple[Model, Settings]
-
-
-def _begin_worker(model: Model, settings: Settings) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()  # if it was killed, nobody stops us
-    torch.set_num_threads(1)
-    _worker = model.to(predict.device()), settings
-
-
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
-
-
-def _work(chunk: _Chunk) -> tuple[pd.DataFrame, int]:
-    model, settings = _worker
-    return _scan_chunk(model, chunk, settings)
+def _work(shared: tuple[Model, Settings, bool], chunk: _Chunk) -> tuple[pd.DataFrame, int]:
+    model, settings, elsewhere = shared
+    return _scan_chunk(model.to(predict.device()) if elsewhere else model, chunk, settings)
 
 
 def _check_mirnas(mirnas: Sequence[Record], model: Model) -> None:

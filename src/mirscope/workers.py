@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -54,6 +55,27 @@ def carry_out(
                 yield under_way.pop(future), future.result()
 
 
+def in_order(
+    function: Callable[[Shared, Job], Done], shared: Shared, jobs: Iterable[Job], *, processes: int
+) -> Iterator[Done]:
+    """What `function(shared, job)` gave, in the order of `jobs`, of which a few are taken ahead; else as `carry_out`.
+
+    With one process torch keeps its threads.
+    """
+    if processes == 1:
+        for job in jobs:
+            yield function(shared, job)
+        return
+    with _pool(processes, function, shared) as pool:
+        under_way: deque[Future[Done]] = deque()
+        for job in jobs:
+            under_way.append(pool.submit(_work, job))
+            if len(under_way) > 2 * processes:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
 def _alone(function: Callable[[Shared, Job], Done], shared: Shared, job: Job) -> Done:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -75,7 +97,7 @@ def _pool(processes: int, *what: Any) -> Iterator[ProcessPoolExecutor]:
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
                 cause = "a process was killed, perhaps for lack of memory"
-                raise MirscopeError(f"{cause}; the same command goes on, with fewer --threads") from error
+                raise MirscopeError(f"{cause}; go on (--resume, of a scan) with fewer --threads") from error
             raise
 
 

@@ -53,7 +53,7 @@ class Model(nn.Module):
     stride: int = 1
     """nt between the windows of a scan, unless the user says otherwise."""
     longest: int = 0
-    """Longest target, nt, of which `encode` makes one window although it is longer than that; scores of single pairs."""
+    """Longest target of a pair, nt, of which `encode` makes one window although it is longer than that."""
     numbers: tuple[str, ...] = ()
     """Columns of numbers that `forward` takes after the codes if it is given them; NaN: not known."""
     candidates: ClassVar[Literal["all", "seed"]] = "all"
