@@ -26,6 +26,7 @@ SETTINGS = Settings(
     learning_rate=0.003,
     schedule="one-cycle",
     weight_decay=0.05,
+    label_smoothing=0.05,
     clip_norm=1.0,
     monitor="auroc",
     random_state=1,

@@ -1,9 +1,9 @@
-"""The language model of 3'UTRs that recipes/deepmirnatar.py compares with word2vec.
+"""A language model of human 3'UTRs, for `mirscope train deepmirnatar --language-model`.
 
     python recipes/language_model.py
 
-writes the folder results/language_model (10 minutes on one CPU core of its own; a run that was stopped goes on). It is not part of
-the package: 2.2 MB, and word2vec is as good here (docs/decisions/021-language-model.md).
+writes the folder results/language_model (10 minutes on one CPU core of its own; a run that was stopped goes on). It is
+not part of the package (docs/decisions/021-language-model.md).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from scipy.special import stdtr, stdtrit
 from mirscope import datasets, io, metrics, models, plot, predict, splits, train, workers
 from mirscope.errors import InputError, UsageError
 from mirscope.models import Unlabelled
-from mirscope.runs import checksum, environment, write_json
+from mirscope.runs import environment, write_json
 
 log = logging.getLogger(__name__)
 
@@ -484,7 +484,7 @@ def search(
         "pruner": pruner,
         "random_state": random_state,
         "pairs": [_checksum(learn), _checksum(valid)],
-        "unlabelled": unlabelled and _checksum_unlabelled(unlabelled),
+        "unlabelled": unlabelled and unlabelled.fingerprint(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     study = _study(folder, pruner)
@@ -875,7 +875,7 @@ def _setup(
         chosen["config"] = asdict(models.create(competitor.model, **competitor.config).config)
         chosen["settings"] = asdict(competitor.settings)
         if unlabelled and _pretrains(competitor):
-            chosen["unlabelled"] = _checksum_unlabelled(unlabelled)
+            chosen["unlabelled"] = unlabelled.fingerprint()
     else:
         chosen["weights"] = models.fingerprint(models.load(competitor.model))
     by = asdict(protocol)
@@ -887,12 +887,6 @@ def _setup(
 def _checksum(pairs: pd.DataFrame) -> str:
     columns = [column for column in ("mirna_seq", "gene_id", "target_seq", "label", "split") if column in pairs]
     return hashlib.sha256(pairs[columns].to_csv(index=False).encode()).hexdigest()
-
-
-def _checksum_unlabelled(unlabelled: Unlabelled) -> str:
-    files = sorted(unlabelled.language_model.iterdir()) if unlabelled.language_model else []
-    parts = [list(unlabelled.mirnas), list(unlabelled.transcripts), [checksum(file) for file in files]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _same(before: dict[str, Any], now: dict[str, Any], what: str) -> None:

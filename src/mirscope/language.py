@@ -7,7 +7,6 @@ folders of DNABERT and 3UTRBERT are such; `pretrain` makes our own. `transformer
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import logging
@@ -169,7 +168,11 @@ def pretrain(
         positions = settings.length - K + 3
         network = _fresh(transformers, _config(transformers, size, positions, settings.dropout)).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=0.01, fused=True)
-        identity = {"settings": asdict(settings), "size": asdict(size), "pieces": _checksum(learned, held_out)}
+        identity = {
+            "settings": asdict(settings),
+            "size": asdict(size),
+            "pieces": runs.checksum_tensors(learned, held_out),
+        }
         state: dict[str, Any] = {"identity": identity, "step": 0, "history": []}
         path = folder / "checkpoint.pt"
         if path.is_file():
@@ -351,20 +354,8 @@ def _round(row: dict[str, float]) -> dict[str, float]:
     return {name: round(row[name], 6) for name in ("accuracy", "perplexity")}
 
 
-def _checksum(*codes: Tensor) -> str:
-    digest = hashlib.sha256()
-    for part in codes:
-        digest.update(part.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _read_checkpoint(path: Path, identity: dict[str, Any], resume: bool, device: torch.device) -> dict[str, Any]:
-    if not resume:
-        raise UsageError(f"{path.parent} holds an unfinished run; --resume goes on with it, or choose another folder")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many kinds on a damaged file
-        raise InputError(f"not a checkpoint ({str(error).splitlines()[0]})", path=path) from error
+    state = runs.read_checkpoint(path, resume=resume, device=device)
     for part, value in state["identity"].items():
         if value != identity[part]:
             raise UsageError(f"the run in {path.parent} had other {part}: {value}, this one has {identity[part]}")

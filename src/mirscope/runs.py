@@ -1,4 +1,4 @@
-"""What a run leaves behind so that it can be understood and repeated: settings, versions, checksums, times."""
+"""What a run leaves behind, to be understood, repeated or gone on with: settings, versions, checksums, times."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mirscope import io
+from mirscope.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 _PACKAGES = ("mirscope", "torch", "numpy", "pandas", "ViennaRNA")
 
@@ -20,6 +24,32 @@ def checksum(path: str | Path) -> str:
     """sha256 of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum_tensors(*tensors: torch.Tensor) -> str:
+    """sha256 of the tensors' values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_checkpoint(path: Path, *, resume: bool, device: torch.device) -> dict[str, Any]:
+    """The state of an unfinished run.
+
+    Raises:
+        UsageError: it is not to be resumed.
+        InputError: the file is damaged.
+    """
+    import torch
+
+    if not resume:
+        raise UsageError(f"{path.parent} holds an unfinished run; --resume goes on with it, or choose another folder")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many kinds on a damaged file
+        raise InputError(f"not a checkpoint ({str(error).splitlines()[0]})", path=path) from error
+    return state
 
 
 def environment() -> dict[str, Any]:

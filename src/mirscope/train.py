@@ -6,7 +6,6 @@ to read (docs/decisions/002-training-loop.md).
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
@@ -123,9 +122,9 @@ def fit(
             "model": name,
             "config": asdict(model.config),
             "settings": asdict(settings),
-            "pairs": [_checksum(*x, y), _checksum(*x_valid, y_valid)],
+            "pairs": [runs.checksum_tensors(*x, y), runs.checksum_tensors(*x_valid, y_valid)],
             "start": start and models.fingerprint(start),
-            "unlabelled": unlabelled and _checksum_unlabelled(unlabelled),
+            "unlabelled": unlabelled and unlabelled.fingerprint(),
         }
         state: dict[str, Any] = {
             "identity": identity,
@@ -349,28 +348,8 @@ def _sequences(pairs: pd.DataFrame) -> Unlabelled:
     return Unlabelled(list(pairs["mirna_seq"].unique()), list(pairs["target_seq"].unique()))
 
 
-def _checksum_unlabelled(unlabelled: Unlabelled) -> str:
-    digest = hashlib.sha256("\n".join([*unlabelled.mirnas, "", *unlabelled.transcripts]).encode())
-    if unlabelled.language_model is not None:
-        for path in sorted(unlabelled.language_model.iterdir()):
-            digest.update(runs.checksum(path).encode())
-    return digest.hexdigest()
-
-
-def _checksum(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _read_checkpoint(path: Path, identity: dict[str, Any], resume: bool, device: torch.device) -> dict[str, Any]:
-    if not resume:
-        raise UsageError(f"{path.parent} holds an unfinished run; --resume goes on with it, or choose another folder")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many kinds on a damaged file
-        raise InputError(f"not a checkpoint ({str(error).splitlines()[0]})", path=path) from error
+    state = runs.read_checkpoint(path, resume=resume, device=device)
     for part, value in state["identity"].items():
         if value != identity[part] and part != "settings":
             raise UsageError(f"the run in {path.parent} had other {part}: {value}, this one has {identity[part]}")

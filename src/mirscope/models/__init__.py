@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from mirscope import io, rna
+from mirscope import io, rna, runs
 from mirscope.errors import UsageError, WeightsError
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -41,6 +41,12 @@ class Unlabelled:
     transcripts: Sequence[str]
     language_model: Path | None = None
     """Folder of a BERT over k-mers (`mirscope pretrain`), for the network that takes one."""
+
+    def fingerprint(self) -> str:
+        """sha256 of all of it, the files of the language model among them."""
+        files = sorted(self.language_model.iterdir()) if self.language_model else []
+        parts = [list(self.mirnas), list(self.transcripts), [runs.checksum(file) for file in files]]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Model(nn.Module):
