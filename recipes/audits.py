@@ -122,7 +122,7 @@ misleads and duplex energy is what a model has to pass.
 
 ## Divided anew
 
-The same pairs with the same labels, divided by [`splits.make`](decisions/025-splits-that-do-not-leak.md) (80/20 of
+The same pairs with the same labels, divided by [`splits.make`](decisions/014-splits-that-do-not-leak.md) (80/20 of
 pairs or groups, a fifth of train for validation); means of three draws. AUROC of what still needs no reading of the
 other side.
 

@@ -4,7 +4,7 @@
 
 trains unless the run is in results/training (20 minutes on one CPU core of its own; a run that was stopped goes on),
 then writes src/mirscope/weights/deepmirnatar.safetensors and its model card. Choices saw the validation split only
-(docs/decisions/020-deepmirnatar.md); the test split is measured once, here.
+(docs/decisions/009-deepmirnatar.md); the test split is measured once, here.
 """
 
 from __future__ import annotations

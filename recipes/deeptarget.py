@@ -3,7 +3,7 @@
     python recipes/deeptarget.py            # 40 minutes on one CPU core; goes on where it was stopped
 
 leaves results/deeptarget (cross-validation, training, genes.tsv) and writes src/mirscope/weights/deeptarget.safetensors
-and its model card. Settings were chosen on pairs that are not cross-validated (docs/decisions/022-deeptarget.md).
+and its model card. Settings were chosen on pairs that are not cross-validated (docs/decisions/011-deeptarget.md).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 trains them unless they are in results/training (5 minutes each on one CPU core; a run that was stopped goes on), then
 writes src/mirscope/weights/NAME.safetensors and its model card NAME.md. Settings were chosen on validation pairs only
-(docs/decisions/023-dmiso.md); the test pairs are measured once, here, and the published weights beside ours.
+(docs/decisions/012-dmiso.md); the test pairs are measured once, here, and the published weights beside ours.
 """
 
 from __future__ import annotations

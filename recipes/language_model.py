@@ -3,7 +3,7 @@
     python recipes/language_model.py
 
 writes the folder results/language_model (10 minutes on one CPU core of its own; a run that was stopped goes on). It is
-not part of the package (docs/decisions/021-language-model.md).
+not part of the package (docs/decisions/010-language-model.md).
 """
 
 from __future__ import annotations

@@ -274,7 +274,7 @@ def _pieces(sequences: Sequence[str], length: int) -> list[str]:
 
 
 def _fresh(transformers: Any, config: Any) -> Any:
-    """A network whose positions begin as sines and cosines, so that attention finds neighbours early (decision 021)."""
+    """A network whose positions begin as sines and cosines, so that attention finds neighbours early (decision 010)."""
     network = transformers.BertForMaskedLM(config)
     weight = network.bert.embeddings.position_embeddings.weight
     n, hidden = weight.shape

@@ -1,7 +1,7 @@
 """Train, valid and test for pairs, by rules that leak and rules that do not: groups that stay on one side of a split.
 
 Pairs drawn at random share miRNAs, genes and overlapping sites across the split, so that a model may recall instead
-of predict (docs/decisions/025-splits-that-do-not-leak.md).
+of predict (docs/decisions/014-splits-that-do-not-leak.md).
 """
 
 from __future__ import annotations
