@@ -1,0 +1,106 @@
+"""The duplex model against the plainest way: write down every duplex and add up its weight."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirscope import models, rna
+
+
+def network(length=50, state=1, **config):
+    torch.manual_seed(state)
+    model = models.create("duplex", target_length=length, **config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.4 * torch.randn_like(parameter))
+        model.norm.running_mean.fill_(0.3)
+        model.norm.running_var.fill_(2.0)
+    return model
+
+
+def every_duplex(n, length):
+    """All ways to put down base pairs (i, j), both rising, from any start; the gap rules decide what each weighs."""
+    places = list(itertools.product(range(n), range(length)))
+
+    def grow(chain):
+        yield chain
+        i, j = chain[-1]
+        for next_i, next_j in places:
+            if next_i > i and next_j > j:
+                yield from grow([*chain, (next_i, next_j)])
+
+    for place in places:
+        yield from grow([place])
+
+
+def weight(model, mirna, target, chain):
+    """The weight of one duplex by the formulas of the design; 0 where a bulge on both sides stands between pairs."""
+    m, r = rna.encode([mirna])[0], rna.encode([target])[0][::-1]
+    table = model.scores().detach().double()
+    gap0, gap1 = model.gap_open.detach().double()
+    extend0, extend1 = -torch.nn.functional.softplus(model.gap_extend.detach().double())
+    begin, finish = model.flanks(torch.from_numpy(rna.encode([target]))).detach().double().log()[:, 0]
+    total = 0.0
+    for number, (i, j) in enumerate(chain):
+        total += table[i, m[i - 1] if i else 4, m[i], r[j - 1] if j else 4, r[j]]
+        if number == 0:
+            total += model.start[i].detach().double() + begin[j]
+            continue
+        before_i, before_j = chain[number - 1]
+        skipped_i, skipped_j = i - before_i - 1, j - before_j - 1
+        if skipped_i and skipped_j:
+            return 0.0
+        if skipped_i:  # opened at the first nucleotide left out, extended by the others
+            total += gap0[before_i + 1] + extend0 * (skipped_i - 1)
+        if skipped_j:
+            total += gap1[before_i] + extend1 * (skipped_j - 1)
+    i, j = chain[-1]
+    return float((total + model.end[i].detach().double() + finish[j]).exp())
+
+
+@pytest.mark.parametrize(("mirna", "target"), [("GAC", "GUCA"), ("ACGU", "ACG"), ("UG", "CCAUA"), ("GNA", "UCAC")])
+@pytest.mark.parametrize("context", [True, False])
+def test_the_sum_is_over_every_duplex(mirna, target, context):
+    model = network(len(target), context=context)
+    weights = {tuple(c): weight(model, mirna, target, c) for c in every_duplex(len(mirna), len(target))}
+    m, t = model.encode([mirna], [target])
+    pairs = model.pair_weights(m, t).detach().requires_grad_()
+    log_weight = model.log_weight(pairs, t)
+    # beyond the miRNA's end stand N, which may pair with weight exp(-30) each
+    assert float(log_weight.detach().exp()) == pytest.approx(sum(weights.values()), rel=1e-9)
+    found = model.base_pairs([mirna], [target])[0].numpy()
+    for i, j in itertools.product(range(len(mirna)), range(len(target))):
+        expected = sum(w for chain, w in weights.items() if (i, len(target) - 1 - j) in chain) / sum(weights.values())
+        assert found[i, j] == pytest.approx(expected, abs=1e-6)
+
+
+rnas = st.text("ACGU", min_size=15, max_size=30)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    mirnas=st.lists(rnas | st.text("ACGUN", min_size=15, max_size=25), min_size=1, max_size=40),
+    transcript=st.text("ACGUN", min_size=50, max_size=140),
+)
+def test_the_linear_scan_is_the_training_form(mirnas, transcript):
+    model = network()
+    codes, whole = torch.from_numpy(rna.encode(mirnas, 25)), torch.from_numpy(rna.encode([transcript])[0])
+    starts = torch.arange(len(transcript) - 49)
+    slow = models.Model.score_windows(model, codes, whole, starts)
+    torch.testing.assert_close(model.score_windows(codes, whole, starts), slow, rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_positions_of_one_window_add_up_to_it():
+    model = network()
+    rng = np.random.default_rng(2)
+    codes = torch.from_numpy(rng.integers(0, 4, (5, 22)).astype(np.int8))
+    codes = torch.nn.functional.pad(codes, (0, 3), value=rna.N)
+    window = torch.from_numpy(rng.integers(0, 4, 50).astype(np.int8))
+    whole = model.position_weights(codes, window).sum(1).log()
+    pairs = model.pair_weights(codes, window.expand(5, -1))
+    torch.testing.assert_close(whole.double(), model.log_weight(pairs, window.expand(5, -1)), rtol=1e-5, atol=1e-5)
