@@ -95,3 +95,19 @@ def test_shuffled_windows_differ_from_each_other():
     first, second = negatives.shuffled_windows([window, window])
     assert first != second
     assert dinucleotides(first) == dinucleotides(second) == dinucleotides(window)
+
+
+def test_repaired_pairs_are_never_positives_and_keep_every_site():
+    rng = np.random.default_rng(3)
+    mirnas, sites = rng.integers(0, 12, 400), rng.integers(0, 90, 400)
+    order, fine = negatives.repaired(mirnas, sites, random_state=1)
+    assert sorted(order) == list(range(400))
+    positives = set(zip(mirnas, sites, strict=True))
+    assert fine.mean() > 0.95
+    assert not any((m, s) in positives for m, s in zip(mirnas[fine], sites[order][fine], strict=True))
+    assert np.array_equal(order, negatives.repaired(mirnas, sites, random_state=1)[0])
+
+
+def test_where_no_negative_can_be_made_it_says_so():
+    order, fine = negatives.repaired(np.zeros(5, int), np.arange(5))
+    assert sorted(order) == list(range(5)) and not fine.any()

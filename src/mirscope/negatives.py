@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirscope.errors import InputError
 
@@ -108,3 +109,37 @@ def shuffled_windows(windows: Sequence[str], *, random_state: Chance = 0) -> lis
     """Each window with its dinucleotides shuffled."""
     rng = np.random.default_rng(random_state)
     return [dinucleotide_shuffle(window, random_state=rng) for window in windows]
+
+
+def repaired(
+    mirnas: NDArray[np.int64], sites: NDArray[np.int64], *, random_state: Chance = 0
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Another site for each positive pair, so that every miRNA and every site is a negative as often as a positive.
+
+    A permutation of the sites in which no miRNA family meets a cluster of sites that one of its pairs is positive for.
+    Where a family is positive for nearly all clusters there may be no such place for a pair.
+
+    Args:
+        mirnas: the family of each positive pair's miRNA, (n,) (`splits.families`).
+        sites: the cluster of its site, (n,) (`splits.clusters`).
+        random_state: a number or a generator.
+
+    Returns:
+        The row whose site each pair gets, (n,), and where that makes a negative, bool (n,).
+    """
+    rng = np.random.default_rng(random_state)
+    width = int(sites.max(initial=0)) + 1
+    known = np.unique(mirnas * width + sites)
+
+    def wrong(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.isin(mirnas[rows] * width + sites[order[rows]], known)
+
+    order, rows = rng.permutation(len(sites)), np.arange(len(sites))
+    bad = rows[wrong(rows)]
+    for _ in range(_ROUNDS):
+        if not len(bad):
+            break
+        for row, other in zip(bad, rng.integers(len(sites), size=len(bad)), strict=True):
+            order[row], order[other] = order[other], order[row]
+        bad = rows[wrong(rows)]
+    return order, ~wrong(rows)
