@@ -25,6 +25,8 @@ from mirscope import cli, datasets, io, metrics, models, predict, splits, train
 DATA = "clash_hejret2023_mirbench"
 RUNS = Path("results/retrained")
 RATES = (0.001, 0.003)
+RATES_OF = {"duplex": (0.003, 0.01)}
+"""Of a network of few parameters, which need longer steps."""
 STATES = (1, 2, 3)
 SETTINGS = train.Settings(
     epochs=12, patience=12, batch_size=64, schedule="one-cycle", clip_norm=1.0, monitor="average_precision"
@@ -40,7 +42,7 @@ def main(names: list[str]) -> None:
     pairs["split"] = splits.carve(pairs)
     learn, valid, test = (pairs[pairs["split"] == part].reset_index(drop=True) for part in datasets.SPLITS)
     for name in names:
-        rates = {rate: run(name, rate, STATES[0], learn, valid, test) for rate in RATES}
+        rates = {rate: run(name, rate, STATES[0], learn, valid, test) for rate in RATES_OF.get(name, RATES)}
         best = max(rates, key=lambda rate: rates[rate]["valid"])
         states = [run(name, best, state, learn, valid, test) for state in STATES]
         logits = np.mean([state["logits"] for state in states], 0)

@@ -197,7 +197,7 @@ def headline(measured: dict, calls: dict[str, list[str]], fair: list[tuple]) -> 
     shown = ("mirtarraw:test", "deepmirnatar:test", "clash_helwak2013_1to1:test", "clash_hejret2023:test", HONEST)
     again = {row[0].removesuffix(", retrained"): short(float(row[1].split()[0])) for row in fair}
     rows = []
-    for name in [*calls, *LEARNED.values()]:
+    for name in [*(name for name in again if name not in calls), *calls, *LEARNED.values()]:
         cells = []
         for data in shown:
             value = measured[data].get(name, {}).get("auroc", float("nan"))
@@ -227,9 +227,10 @@ DOCUMENT = """# Evaluation
 
 Made by `python recipes/tables.py` (and, for the fair comparison, `python recipes/retrained.py`);
 [what the columns mean](commands/evaluate.md). `published NAME` are the authors' weights, imported; `mitar`, `mitar1`,
-`mitar2`, `deeptarget`, `deepmirnatar` and `dmiso` are trained by mirscope; the others have nothing to train: `seed`
-(seed types), `rnaduplex` and `rnacofold` (energies), `miranda` (alignment score). The last rows are floors that look at
-one name or one sequence only; they learn from the train split of the set, or of MirTarRAW where it has none.
+`mitar2`, `deeptarget`, `deepmirnatar`, `dmiso` and `dmiso_helwak` are trained by mirscope; `duplex` is our own network,
+which has no weights of its own yet; the others have nothing to train: `seed` (seed types), `rnaduplex` and `rnacofold`
+(energies), `miranda` (alignment score). The last rows are floors that look at one name or one sequence only; they learn
+from the train split of the set, or of MirTarRAW where it has none.
 
 - Intervals: 95 %, bootstrap of the pairs.
 - † the model has seen more than 1 % of the positives in training (same target, same nt 2-12 of the miRNA).
@@ -240,7 +241,8 @@ one name or one sequence only; they learn from the train split of the set, or of
 
 Hejret's chimeras with negatives that balance the miRNAs (miRBench), test part. Every architecture was trained on the
 training part, nothing else, by the same recipe: a fifth of it, whole clusters of sites, for validation, the best of two
-learning rates by validation, the mean logit of three random states.
+learning rates by validation (.001 and .003; `duplex`, which has 973 parameters, .003 and .01), the mean logit of three
+random states.
 
 {fair}
 

@@ -24,9 +24,9 @@ import numba
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from numpy.typing import NDArray
 from mirscope import rna
 from mirscope.models import Model
 
@@ -125,8 +125,9 @@ class Network(Model):
 
     def offset(self, mirna: Tensor, target: Tensor) -> Tensor | float:
         """o(m) + w(t), (n,)."""
-        if not self.context:
-            return 0.0
+        return self._offset(mirna, target) if self.context else 0.0
+
+    def _offset(self, mirna: Tensor, target: Tensor) -> Tensor:
         places = torch.arange(mirna.shape[1], device=mirna.device)
         by_place = F.pad(self.mirna_offset, (0, 1))[places, mirna.long()].sum(1)
         first, second = target[:, :-1].long(), target[:, 1:].long()
@@ -147,11 +148,12 @@ class Network(Model):
         begin, finish = (part.flip(1).float().contiguous().numpy() for part in self.flanks(windows))
         tables, *terms = self._linear(mirnas)
         total = np.empty((len(tables), len(windows), LANES), np.float32)
-        _windows(tables, windows.numpy(), begin, finish, *terms, total)
+        _windows(tables, windows.numpy(), begin, finish, *terms, total)  # type: ignore[call-arg]
         logs = torch.from_numpy(np.log(total.transpose(0, 2, 1).reshape(-1, len(windows))[: len(mirnas)]))
         if self.context:
             nothing = windows.new_full((1, self.lengths[1]), rna.N)
-            logs = logs + self.offset(mirnas, nothing)[:, None] + self.offset(mirnas.new_full((1, 25), rna.N), windows)
+            nobody = mirnas.new_full((1, MIRNA_LENGTH), rna.N)
+            logs = logs + self._offset(mirnas, nothing)[:, None] + self._offset(nobody, windows)
         return self._normed(logs)
 
     @torch.inference_mode()
@@ -160,7 +162,7 @@ class Network(Model):
         begin, finish = (part[0].flip(0).float().contiguous().numpy() for part in self.flanks(transcript[None]))
         tables, *terms = self._linear(mirnas)
         out = np.empty((len(tables), len(transcript), LANES), np.float32)
-        _positions(tables, transcript.numpy(), begin, finish, *terms, out)
+        _positions(tables, transcript.numpy(), begin, finish, *terms, out)  # type: ignore[call-arg]
         return torch.from_numpy(out.transpose(0, 2, 1).reshape(-1, len(transcript))[: len(mirnas)])
 
     def _normed(self, value: Tensor) -> Tensor:
