@@ -13,9 +13,9 @@ import shutil
 
 import torch
 
-from mirscope import cli, datasets, evaluate, io, models, train
+from mirscope import cli, datasets, evaluate, models, train
 from mirscope.train import Settings
-from mitar import RUNS, figures, floors, markdown
+from mitar import RUNS, background, figures, floors, some_mirnas
 
 NAME = DATA = "deepmirnatar"
 CONFIG = {"dropout": 0.2}
@@ -96,11 +96,7 @@ def card() -> str:
     record, entry = model.provenance, datasets.entry(DATA)
     learn = datasets.load_pairs(f"{DATA}:train")
     found = {data: evaluate.evaluate(model, datasets.load_pairs(data), train=learn, threads=2) for data in JUDGED_ON}
-    queries = learn.drop_duplicates("mirna_seq").query("label == 1").sample(20, random_state=0)
-    queries = [io.Record(*row) for row in zip(queries["mirna_id"], queries["mirna_seq"], strict=True)]
-    utrs = io.read_fasta(datasets.path("human_3utr_mirmark"), unique=False)
-    background = evaluate.background(model, utrs, queries, n_windows=500)
-    pooled = background[background["mirna_id"] == evaluate.ALL]
+    queries = some_mirnas(learn)
     return CARD.format(
         name=NAME,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -119,10 +115,7 @@ def card() -> str:
         floors=floors(found),
         n_mirnas=len(queries),
         stride=model.stride,
-        background=markdown(
-            ("windows", "called", "calls per kb"),
-            [(row.kind, f"{100 * row.rate:.1f} %", f"{row.calls_per_kb:.1f}") for row in pooled.itertuples()],
-        ),
+        background=background(model, queries),
     )
 
 

@@ -17,7 +17,7 @@ import torch
 from mirscope import cli, datasets, evaluate, experiment, io, metrics, models, negatives, predict, scan, train
 from mirscope.models import Model
 from mirscope.train import Settings
-from mitar import figures, floors, markdown
+from mitar import figures, floors, markdown, some_mirnas
 
 NAME = "deeptarget"
 RESULTS = Path("results/deeptarget")
@@ -127,8 +127,7 @@ def card(model: Model, runs: pd.DataFrame) -> str:
         for data in ("deepmirtar:test", "deepmirtar_in")
     }
     settings = {key: value for key, value in (vars(model.config) | record["settings"]).items() if value is not None}
-    queries = learn.drop_duplicates("mirna_seq").query("label == 1").sample(20, random_state=0)
-    queries = [io.Record(*row) for row in zip(queries["mirna_id"], queries["mirna_seq"], strict=True)]
+    queries = some_mirnas(learn)
     sites = datasets.load_pairs("deeptargetpro_candidate_sites")
     utrs = three_prime_utrs()
     return CARD.format(

@@ -13,11 +13,10 @@ import shutil
 import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 import mitar
-from mirscope import cli, datasets, evaluate, io, models, train
+from mirscope import cli, datasets, evaluate, models, train
 
 RUNS = Path("results/training")
 CONFIG = {"l1": 0.0001}
@@ -112,13 +111,9 @@ def card(name: str, recipe: dict) -> str:
     found = {}
     for data, source in JUDGED_ON.items():
         how = {"against": {"published": published}, "train": datasets.load_pairs(f"{source}:train"), "name": name}
-        found[data] = evaluate.evaluate(model, datasets.load_pairs(data), threads=2, **how).table
+        found[data] = evaluate.evaluate(model, datasets.load_pairs(data), threads=2, **how)
     learn = datasets.load_pairs(f"{recipe['data']}:train").query("label == 1 and mirna_id != ''")
-    queries = learn.drop_duplicates("mirna_seq").sample(20, random_state=0)
-    queries = [io.Record(*row) for row in zip(queries["mirna_id"], queries["mirna_seq"], strict=True)]
-    utrs = io.read_fasta(datasets.path("human_3utr_mirmark"), unique=False)
-    background = evaluate.background(model, utrs, queries, n_windows=500)
-    pooled = background[background["mirna_id"] == evaluate.ALL]
+    queries = mitar.some_mirnas(learn)
     record = model.provenance
     settings = CONFIG | {key: value for key, value in record["settings"].items() if value is not None}
     return CARD.format(
@@ -130,32 +125,20 @@ def card(name: str, recipe: dict) -> str:
         what=entry.what,
         **record | {"settings": ", ".join(f"{key} {value}" for key, value in settings.items())},
         figures=figures(found),
-        floors=floors(found),
+        floors=mitar.floors(found),
         n_mirnas=len(queries),
         stride=model.stride,
-        background=mitar.markdown(
-            ("windows", "called", "calls per kb"),
-            [(row.kind, f"{100 * row.rate:.1f} %", f"{row.calls_per_kb:.1f}") for row in pooled.itertuples()],
-        ),
+        background=mitar.background(model, queries),
     )
 
 
-def figures(found: dict[str, pd.DataFrame]) -> str:
+def figures(found: dict[str, evaluate.Evaluation]) -> str:
     metrics = ("accuracy", "auroc", "average_precision")
     rows = []
-    for data, table in found.items():
-        for row in table[table["kind"] == "model"].to_dict("records"):
+    for data, result in found.items():
+        for row in result.table[result.table["kind"] == "model"].to_dict("records"):
             rows.append((data, row["predictor"], *(mitar.interval(row, metric) for metric in metrics)))
     return mitar.markdown(("pairs", "weights", "accuracy", "AUROC", "average precision"), rows)
-
-
-def floors(found: dict[str, pd.DataFrame]) -> str:
-    names = [row.predictor for row in next(iter(found.values())).itertuples() if row.kind == "floor"]
-    rows = []
-    for data, table in found.items():
-        values = table.set_index("predictor")["auroc"]
-        rows.append((data, *(f"{values[name]:.3f}" if values[name] == values[name] else "" for name in names)))
-    return mitar.markdown(("pairs", *names), rows)
 
 
 if __name__ == "__main__":

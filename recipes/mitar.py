@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from mirscope import cli, datasets, evaluate, io, models, train
@@ -120,11 +121,7 @@ def card(name: str, recipe: dict) -> str:
         for data in recipe["judged_on"]
     }
     settings = recipe["config"] | record["settings"]
-    queries = learn.drop_duplicates("mirna_seq").query("label == 1").sample(20, random_state=0)
-    queries = [io.Record(*row) for row in zip(queries["mirna_id"], queries["mirna_seq"], strict=True)]
-    utrs = io.read_fasta(datasets.path("human_3utr_mirmark"), unique=False)
-    background = evaluate.background(model, utrs, queries, n_windows=500)
-    pooled = background[background["mirna_id"] == evaluate.ALL]
+    queries = some_mirnas(learn)
     return CARD.format(
         name=name,
         title=recipe["title"],
@@ -144,11 +141,23 @@ def card(name: str, recipe: dict) -> str:
         floors=floors(found),
         n_mirnas=len(queries),
         stride=model.stride,
-        background=markdown(
-            ("windows", "called", "calls per kb"),
-            [(row.kind, f"{100 * row.rate:.1f} %", f"{row.calls_per_kb:.1f}") for row in pooled.itertuples()],
-        ),
+        background=background(model, queries),
     )
+
+
+def some_mirnas(pairs: pd.DataFrame) -> list[io.Record]:
+    """20 miRNAs of the positives, drawn."""
+    drawn = pairs.drop_duplicates("mirna_seq").query("label == 1").sample(20, random_state=0)
+    return [io.Record(*row) for row in zip(drawn["mirna_id"], drawn["mirna_seq"], strict=True)]
+
+
+def background(model: models.Model, queries: list[io.Record]) -> str:
+    """Calls of the miRNAs on 500 windows of each kind."""
+    utrs = io.read_fasta(datasets.path("human_3utr_mirmark"), unique=False)
+    found = evaluate.background(model, utrs, queries, n_windows=500)
+    pooled = found[found["mirna_id"] == evaluate.ALL]
+    rows = [(row.kind, f"{100 * row.rate:.1f} %", f"{row.calls_per_kb:.1f}") for row in pooled.itertuples()]
+    return markdown(("windows", "called", "calls per kb"), rows)
 
 
 def figures(found: dict[str, evaluate.Evaluation]) -> str:
@@ -161,7 +170,7 @@ def figures(found: dict[str, evaluate.Evaluation]) -> str:
 
 
 def floors(found: dict[str, evaluate.Evaluation]) -> str:
-    names = next(iter(found.values())).table["predictor"].tolist()[1:]
+    names = next(iter(found.values())).table.query("kind == 'floor'")["predictor"].tolist()
     rows = []
     for data, result in found.items():
         values = result.table.set_index("predictor")["auroc"]

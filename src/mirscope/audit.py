@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mirscope import datasets, floors, metrics, splits, tables
-from mirscope.errors import InputError, TableError
+from mirscope.errors import InputError
 
 Array = NDArray[np.float64]
 _Learn = Callable[[pd.DataFrame, pd.DataFrame, int], Array]  # test, train, random_state -> scores of test
@@ -153,13 +153,8 @@ def _parted(pairs: pd.DataFrame, train: pd.DataFrame | None, random_state: int) 
 
 
 def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
-    tables.check(pairs, tables.PAIRS)
-    if "label" not in pairs:
-        raise TableError(f"no column label; found {', '.join(map(str, pairs.columns))}")
-    if not len(pairs):
-        raise InputError("no pairs; expected at least one labelled pair")
-    table = pairs.reset_index(drop=True)
-    return table.assign(label=pd.to_numeric(table["label"]).astype(int), gene_id=table.get("gene_id", ""))
+    table = tables.labelled(pairs)
+    return table.assign(gene_id=table.get("gene_id", ""))
 
 
 def _contents(table: pd.DataFrame) -> dict[str, int]:

@@ -158,9 +158,9 @@ def evaluate(
     if name in (against or {}):
         raise UsageError(f"{name} is to be compared with itself")
     sites = pairs
-    pairs, group = genes(pairs) if by == "gene" else (_labelled(pairs), np.arange(len(pairs)))
+    pairs, group = genes(pairs) if by == "gene" else (tables.labelled(pairs), np.arange(len(pairs)))
     if train is not None:
-        train = genes(train)[0] if by == "gene" else _labelled(train)
+        train = genes(train)[0] if by == "gene" else tables.labelled(train)
     predicted = {
         key: _best(_scores(asked, sites), group, len(pairs)) for key, asked in {name: first, **(against or {})}.items()
     }
@@ -221,7 +221,7 @@ def genes(pairs: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """
     if "gene_label" in pairs:
         pairs = pairs.assign(label=pairs["gene_label"])
-    sites = _labelled(pairs)
+    sites = tables.labelled(pairs)
     if not floors.has(sites, "gene_id") and floors.has(sites, "transcript_id"):
         sites["gene_id"] = sites["transcript_id"]
     if not floors.has(sites, "gene_id"):
@@ -279,15 +279,6 @@ def _best(scores: NDArray[np.float64], group: NDArray[np.int64], n: int) -> NDAr
     best = np.zeros(n)
     np.maximum.at(best, group[group >= 0], scores[group >= 0])
     return best
-
-
-def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
-    tables.check(pairs, tables.PAIRS)
-    if "label" not in pairs:
-        raise TableError(f"no column label; found {', '.join(map(str, pairs.columns))}")
-    if not len(pairs):
-        raise InputError("no pairs; expected at least one labelled pair")
-    return pairs.assign(label=pd.to_numeric(pairs["label"]).astype(int)).reset_index(drop=True)
 
 
 def _row(

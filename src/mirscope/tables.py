@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mirscope.errors import TableError
+from mirscope.errors import InputError, TableError
 
 
 @dataclass(frozen=True)
@@ -100,3 +100,18 @@ def check(table: pd.DataFrame, columns: tuple[Column, ...], *, path: str | Path 
             value = reprlib.repr(value.item() if hasattr(value, "item") else value)  # 2, not np.int64(2)
             expected = _EXPECTED[column.kind]
             raise TableError(f"{value} in column {column.name}; expected {expected}", path=path, line=row + 2)
+
+
+def labelled(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Checked pairs with labels 0 or 1 as integers, rows numbered from 0.
+
+    Raises:
+        TableError: a column is missing, labels included, or holds what it should not.
+        InputError: no pairs.
+    """
+    check(pairs, PAIRS)
+    if "label" not in pairs:
+        raise TableError(f"no column label; found {', '.join(map(str, pairs.columns))}")
+    if not len(pairs):
+        raise InputError("no pairs; expected at least one labelled pair")
+    return pairs.assign(label=pd.to_numeric(pairs["label"]).astype(int)).reset_index(drop=True)

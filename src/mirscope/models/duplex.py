@@ -90,11 +90,9 @@ class Network(Model):
         """exp(s), (n, 25, window), the target 3'->5'; in double precision, which spans all that can be summed."""
         weights = self.scores().double().exp().flatten(3).flatten(0, 2)  # (25 * 5 * 5, 25)
         m, r = mirna.long(), target.flip(1).long()
-        before = F.pad(m, (1, -1), value=rna.N)
-        rows = (torch.arange(m.shape[1], device=m.device) * 5 + before) * 5 + m
         neighbours = F.pad(r, (1, -1), value=rna.N) * 5 + r
         columns = F.one_hot(neighbours, 25).to(weights.dtype)  # (n, window, 25)
-        return weights[rows] @ columns.transpose(1, 2)
+        return weights[_rows(m)] @ columns.transpose(1, 2)
 
     def log_weight(self, pairs: Tensor, target: Tensor) -> Tensor:
         """log Z (n,) of exp(s)."""
@@ -145,11 +143,7 @@ class Network(Model):
     def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
         """As the contract says; in the linear domain, compiled, many miRNAs at once."""
         windows = transcript.unfold(0, self.lengths[1], 1)[starts].contiguous()  # (w, window)
-        begin, finish = (part.flip(1).float().contiguous().numpy() for part in self.flanks(windows))
-        tables, *terms = self._linear(mirnas)
-        total = np.empty((len(tables), len(windows), LANES), np.float32)
-        _windows(tables, windows.numpy(), begin, finish, *terms, total)  # type: ignore[call-arg]
-        logs = torch.from_numpy(np.log(total.transpose(0, 2, 1).reshape(-1, len(windows))[: len(mirnas)]))
+        logs = self._ends(mirnas, windows, places=1)[:, :, 0].log()
         if self.context:
             nothing = windows.new_full((1, self.lengths[1]), rna.N)
             nobody = mirnas.new_full((1, MIRNA_LENGTH), rna.N)
@@ -159,11 +153,15 @@ class Network(Model):
     @torch.inference_mode()
     def position_weights(self, mirnas: Tensor, transcript: Tensor) -> Tensor:
         """E (m, length): the weight of all duplexes whose last pair is at each nucleotide of a whole transcript."""
-        begin, finish = (part[0].flip(0).float().contiguous().numpy() for part in self.flanks(transcript[None]))
+        return self._ends(mirnas, transcript[None], places=len(transcript))[:, 0]
+
+    def _ends(self, mirnas: Tensor, windows: Tensor, *, places: int) -> Tensor:
+        """The weight (m, w, places) of the duplexes that end in each window: at each place, or in all (1 place)."""
+        begin, finish = (part.flip(1).float().contiguous().numpy() for part in self.flanks(windows))
         tables, *terms = self._linear(mirnas)
-        out = np.empty((len(tables), len(transcript), LANES), np.float32)
-        _positions(tables, transcript.numpy(), begin, finish, *terms, out)  # type: ignore[call-arg]
-        return torch.from_numpy(out.transpose(0, 2, 1).reshape(-1, len(transcript))[: len(mirnas)])
+        out = np.zeros((len(tables), len(windows), places, LANES), np.float32)
+        _add_ends(tables, windows.numpy(), begin, finish, *terms, out)  # type: ignore[call-arg]
+        return torch.from_numpy(np.moveaxis(out, 3, 1).reshape(-1, len(windows), places)[: len(mirnas)])
 
     def _normed(self, value: Tensor) -> Tensor:
         return self.norm(value.reshape(-1, 1).float()).reshape(value.shape)
@@ -172,11 +170,16 @@ class Network(Model):
         """What the kernels take: exp(s) of miRNAs (groups, r_{j-1} and r_j, position, lane), B, N, G0, G1, E."""
         weights = self.scores().exp().flatten(3).flatten(0, 2)
         m = F.pad(mirnas.long(), (0, 0, 0, -len(mirnas) % LANES), value=rna.N)
-        rows = (torch.arange(m.shape[1]) * 5 + F.pad(m, (1, -1), value=rna.N)) * 5 + m
-        tables = weights[rows].unflatten(0, (-1, LANES)).permute(0, 3, 2, 1)  # (groups, 25, position, lane)
+        tables = weights[_rows(m)].unflatten(0, (-1, LANES)).permute(0, 3, 2, 1)  # (groups, 25, position, lane)
         extend = (-F.softplus(self.gap_extend)).exp()
         terms = (tables, self.start.exp(), self.end.exp(), *self.gap_open.exp(), extend)
         return tuple(np.ascontiguousarray(term.detach().numpy()) for term in terms)
+
+
+def _rows(mirna: Tensor) -> Tensor:
+    """Row (n, 25) of `scores` for each position of miRNAs (n, 25) with its nucleotide and the one before."""
+    before = F.pad(mirna, (1, -1), value=rna.N)
+    return (torch.arange(mirna.shape[1], device=mirna.device) * 5 + before) * 5 + mirna
 
 
 LANES = 32
@@ -203,7 +206,8 @@ def _column(t, b, f, start, end, gap0, gap1, extend0, extend1, m, y, a, x, up, d
 
 
 @numba.njit(fastmath=True, error_model="numpy", cache=True, nogil=True)
-def _windows(tables, windows, begin, finish, start, end, gap0, gap1, extend, total):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _add_ends(tables, windows, begin, finish, start, end, gap0, gap1, extend, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add what ends at each nucleotide to out (groups, w, places, lane): each in its place, or all in the only one."""
     n, extend0, extend1 = len(start), extend[0], extend[1]
     m, y, a = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
     x, up = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
@@ -211,7 +215,6 @@ def _windows(tables, windows, begin, finish, start, end, gap0, gap1, extend, tot
     for g in range(len(tables)):
         for w in range(len(windows)):
             m[:], y[:], a[:] = 0.0, 0.0, 0.0
-            total[g, w] = 0.0
             before = 4
             for j in range(windows.shape[1] - 1, -1, -1):
                 here = windows[w, j]
@@ -233,40 +236,7 @@ def _windows(tables, windows, begin, finish, start, end, gap0, gap1, extend, tot
                     diagonal,
                     e,
                 )
+                place = min(j, out.shape[2] - 1)
                 for lane in range(LANES):
-                    total[g, w, lane] += e[lane]
+                    out[g, w, place, lane] += e[lane]
                 before = here
-
-
-@numba.njit(fastmath=True, error_model="numpy", cache=True, nogil=True)
-def _positions(tables, transcript, begin, finish, start, end, gap0, gap1, extend, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    n, extend0, extend1 = len(start), extend[0], extend[1]
-    m, y, a = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
-    x, up = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    diagonal, e = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    for g in range(len(tables)):
-        m[:], y[:], a[:] = 0.0, 0.0, 0.0
-        before = 4
-        for j in range(len(transcript) - 1, -1, -1):
-            here = transcript[j]
-            _column(
-                tables[g, before * 5 + here],
-                begin[j],
-                finish[j],
-                start,
-                end,
-                gap0,
-                gap1,
-                extend0,
-                extend1,
-                m,
-                y,
-                a,
-                x,
-                up,
-                diagonal,
-                e,
-            )
-            for lane in range(LANES):
-                out[g, j, lane] = e[lane]
-            before = here
