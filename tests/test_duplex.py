@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirscope import models, rna
+from mirscope.models import duplex
 
 
 def network(length=50, state=1, **config):
@@ -67,15 +68,46 @@ def weight(model, mirna, target, chain):
 def test_the_sum_is_over_every_duplex(mirna, target, context):
     model = network(len(target), context=context)
     weights = {tuple(c): weight(model, mirna, target, c) for c in every_duplex(len(mirna), len(target))}
-    m, t = model.encode([mirna], [target])
-    pairs = model.pair_weights(m, t).detach().requires_grad_()
-    log_weight = model.log_weight(pairs, t)
+    log_weight, [found] = model.base_pairs(*model.encode([mirna], [target]))
     # beyond the miRNA's end stand N, which may pair with weight exp(-30) each
-    assert float(log_weight.detach().exp()) == pytest.approx(sum(weights.values()), rel=1e-9)
-    found = model.base_pairs([mirna], [target])[0].numpy()
+    assert float(log_weight.exp()) == pytest.approx(sum(weights.values()), rel=1e-9)
     for i, j in itertools.product(range(len(mirna)), range(len(target))):
         expected = sum(w for chain, w in weights.items() if (i, len(target) - 1 - j) in chain) / sum(weights.values())
-        assert found[i, j] == pytest.approx(expected, abs=1e-6)
+        assert float(found[i, j]) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("context", [True, False])
+def test_the_derivatives_are_those_of_the_sum(context):
+    model = network(9, context=context).double()
+    mirna, target = model.encode(["GUCANUGACG", "ACGUACGU"], ["CGUAACGAU", "NUGACUGAC"])
+    weights = [part.detach().double().requires_grad_() for part in model._weights(target)]
+
+    def log_weight(*weights):
+        return duplex._LogWeight.apply(mirna, target, *weights)
+
+    assert torch.autograd.gradcheck(log_weight, weights, atol=1e-7, rtol=1e-5, fast_mode=True)
+    model.log_weight(mirna, target).sum().backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is None:
+            assert name.startswith(("norm", "mirna_offset", "window_offset"))  # not within the sum
+            continue
+        towards, sums = torch.randn_like(parameter), []
+        for step in (1e-5, -2e-5, 1e-5):  # there, beyond, and back
+            with torch.no_grad():
+                parameter += step * towards
+                sums.append(float(model.log_weight(mirna, target).sum()))
+        expected = (sums[0] - sums[1]) / 2e-5
+        assert float((parameter.grad * towards).sum()) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("target", ["N" * 50, "ACGU" * 12 + "NN"])
+def test_nothing_known_still_gives_a_score(target):
+    model = network()
+    codes = model.encode(["N" * 22, "UGAGGUAGUAGGUUGUAUAGUU"], [target, target])
+    logits = model(*codes)
+    logits.sum().backward()
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
 
 
 rnas = st.text("ACGU", min_size=15, max_size=30)
@@ -101,6 +133,6 @@ def test_positions_of_one_window_add_up_to_it():
     codes = torch.from_numpy(rng.integers(0, 4, (5, 22)).astype(np.int8))
     codes = torch.nn.functional.pad(codes, (0, 3), value=rna.N)
     window = torch.from_numpy(rng.integers(0, 4, 50).astype(np.int8))
-    whole = model.position_weights(codes, window).sum(1).log()
-    pairs = model.pair_weights(codes, window.expand(5, -1))
-    torch.testing.assert_close(whole.double(), model.log_weight(pairs, window.expand(5, -1)), rtol=1e-5, atol=1e-5)
+    whole = model.position_weights(codes, window).logsumexp(1)
+    expected = model.log_weight(codes, window.expand(5, -1))
+    torch.testing.assert_close(whole.double(), expected, rtol=1e-5, atol=1e-5)

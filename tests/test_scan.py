@@ -310,7 +310,7 @@ def test_a_seed_scan_cut_short_resumes_to_the_same(model, mirnas, seeded_transcr
 def test_no_hits_is_an_empty_table(model, mirnas, transcripts):
     for threads in (1, 2):
         found = scan.scan(model, mirnas, transcripts, settings=scan.Settings(threshold=1), threads=threads)
-        assert list(found.columns) == [column.name for column in tables.SITES]
+        assert list(found.columns) == [column.name for column in scan.columns(model, scan.Settings())]
         assert found.empty
 
 
@@ -460,3 +460,98 @@ def test_candidates_on_the_command_line(run, mirnas, seeded_transcripts, tmp_pat
     assert (table["score"] >= 0.6).sum() > 10
     assert "stride" in run(f"{command} no --candidates seed --stride 3", code=2)[1]
     assert "seed" in run(f"{command} no --candidates seeds", code=2)[1]
+
+
+@pytest.fixture(scope="module")
+def duplex():
+    return models.load("duplex")
+
+
+PEAKS = scan.Settings(threshold=0.5, background=0)
+
+
+def test_sites_of_peaks_have_the_scores_of_their_windows(duplex, mirnas, transcripts):
+    found = scan.scan(duplex, mirnas, transcripts, settings=replace(PEAKS, threshold=0))
+    sequences = {record.id: record.sequence for record in [*mirnas, *transcripts]}
+    pairs = pd.DataFrame(
+        {
+            "mirna_seq": found["mirna_id"].map(sequences),
+            "target_seq": [sequences[row.target_id][row.start : row.end] for row in found.itertuples()],
+        }
+    )
+    np.testing.assert_allclose(found["score"], predict.score(duplex, pairs), atol=1e-5)
+    assert set(found["target_id"]) == {record.id for record in transcripts}
+    for row, target in zip(found.itertuples(), pairs["target_seq"], strict=True):
+        drawn = row.duplex_target.replace("-", "")
+        assert target.startswith(drawn, row.duplex_start - row.start)
+        assert 0 <= row.seed_pairing <= 1
+        assert 0 <= row.supplementary_pairing <= 1
+    planted = found[(found["target_id"] == "utr5") & (found["mirna_id"] == "let-7a")].nlargest(1, "score").iloc[0]
+    assert (planted["seed_type"], planted["seed_start"]) == ("8mer", 300)
+    assert planted["seed_pairing"] > 0.9
+
+
+@settings(deadline=None, max_examples=20)
+@given(mirna=st.text("ACGU", min_size=15, max_size=26), text=st.text("ACGUN", min_size=1, max_size=300))
+def test_no_good_window_is_without_a_site(duplex, mirna, text):
+    """A window well above the threshold overlaps a site: the peaks miss nothing that all windows would find."""
+    queries, records = [Record("m", mirna)], [Record("t", text)]
+    every = scan.scan(
+        duplex, queries, records, settings=replace(PEAKS, candidates="all", stride=1, merge=False, threshold=0)
+    )
+    least = float(every["score"].quantile(0.8))
+    sites = scan.scan(duplex, queries, records, settings=replace(PEAKS, threshold=least))
+    logit = np.log(every["score"] / (1 - every["score"]))
+    for row in every[logit > np.log(least / (1 - least)) + 1].itertuples():
+        assert ((sites["start"] < row.end) & (sites["end"] > row.start)).any()
+
+
+def test_neither_chunks_nor_processes_show_in_peaks(duplex, mirnas, transcripts, monkeypatch):
+    how = scan.Settings(fp_per_kb=1.0, background=10_000)
+    whole = scan.scan(duplex, mirnas, transcripts, settings=how)
+    assert len(whole)
+    assert (whole["fp_per_kb"] <= 1.0001).all()
+    monkeypatch.setattr(scan, "PAIRS_AT_ONCE", 10)
+    pd.testing.assert_frame_equal(scan.scan(duplex, mirnas, transcripts, settings=how), whole, atol=1e-5)
+    pd.testing.assert_frame_equal(scan.scan(duplex, mirnas, transcripts, settings=how, threads=2), whole, atol=1e-5)
+
+
+def test_scores_are_stated_for_a_prevalence(duplex, mirnas, transcripts):
+    even = scan.scan(duplex, mirnas, transcripts, settings=replace(PEAKS, threshold=0))
+    rare = scan.scan(duplex, mirnas, transcripts, settings=replace(PEAKS, threshold=0, prevalence=0.01))
+    odds = even["score"].astype(float) / (1 - even["score"].astype(float)) / 99  # odds of 1 to 99 for those of 1 to 1
+    np.testing.assert_allclose(rare["score"], odds / (1 + odds), rtol=1e-3)
+    called = scan.scan(duplex, mirnas, transcripts, settings=replace(PEAKS, threshold=0.02, prevalence=0.01))
+    assert len(called) == (rare["score"] >= 0.02).sum() > 0
+
+
+def test_any_model_has_a_background(model, mirnas, transcripts):
+    how = scan.Settings(fp_per_kb=0.5, background=20_000, duplexes=False)
+    found = scan.scan(model, mirnas, transcripts, settings=how)
+    assert (found["fp_per_kb"] <= 0.5001).all()
+    assert found["q_value"].between(0, 1).all()
+    least = found.groupby("mirna_id")["score"].min()
+    everything = scan.scan(model, mirnas, transcripts, settings=replace(ALL, merge=True))
+    expected = everything[everything["score"] >= everything["mirna_id"].map(least).fillna(2)]
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("how", "word"),
+    [
+        ({"fp_per_kb": 0.0}, "false sites"),
+        ({"fp_per_kb": 5.0}, "false sites"),
+        ({"fp_per_kb": 0.1, "threshold": 0.5}, "both"),
+        ({"fp_per_kb": 0.1, "background": 100}, "background"),
+        ({"prevalence": 1.0}, "prevalence"),
+        ({"candidates": "peaks", "stride": 3}, "stride"),
+    ],
+)
+def test_settings_that_make_no_sense(how, word):
+    with pytest.raises(UsageError, match=word):
+        scan.Settings(**how)
+
+
+def test_a_model_without_peaks_says_so(model, mirnas, transcripts):
+    with pytest.raises(UsageError, match="no peaks"):
+        scan.scan(model, mirnas, transcripts, settings=scan.Settings(candidates="peaks"))

@@ -28,7 +28,7 @@ def heatmap(
     transcripts: Iterable[Record],
     *,
     stride: int | None = None,
-    candidates: Literal["all", "seed"] | None = None,
+    candidates: Literal["all", "seed", "peaks"] | None = None,
     threads: int = 1,
     report: Callable[[int], None] = lambda n: None,
 ) -> pd.DataFrame:

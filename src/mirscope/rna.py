@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -76,27 +77,32 @@ def seed_matches(mirna: NDArray[np.int8], target: NDArray[np.int8]) -> NDArray[n
     """Where each seed type fits a target; a place with an 8mer has a 7mer-m8, a 7mer-A1 and a 6mer as well.
 
     Args:
-        mirna: codes (n,).
-        target: codes (length,).
+        mirna: codes (n,), or (k, n) of k miRNAs.
+        target: codes (length,), or (k, length): one for each.
 
     Returns:
-        bool (types, length), in the order of `SEED_TYPES`. A match stands at the target nucleotide opposite miRNA
-        nucleotide 7, which every type pairs; `seed_interval` turns the place into an interval. N never matches.
+        bool (types, length), or (types, k, length), in the order of `SEED_TYPES`. A match stands at the target
+        nucleotide opposite miRNA nucleotide 7, which every type pairs; `seed_interval` turns the place into an
+        interval. N never matches.
     """
-    length = len(target)
-    padded = np.full(length + 7, N, dtype=np.int8)
-    padded[1 : length + 1] = target
-    seed = np.full(9, N, dtype=np.int8)
-    seed[1 : 1 + min(8, len(mirna))] = mirna[:8]
+    length = target.shape[-1]
+    padded = np.full((*target.shape[:-1], length + 7), N, dtype=np.int8)
+    padded[..., 1 : length + 1] = target
+    seed = np.full((*mirna.shape[:-1], 9), N, dtype=np.int8)
+    seed[..., 1 : 1 + min(8, mirna.shape[-1])] = mirna[..., :8]
 
     def opposite(nucleotide: int) -> NDArray[np.int8]:
         offset = 1 + _ANCHOR - nucleotide
-        return padded[offset : offset + length]
+        return padded[..., offset : offset + length]
 
-    paired = {k: (opposite(k) == 3 - seed[k]) & (seed[k] != N) for k in range(2, 9)}  # A0-U3, C1-G2: codes add to 3
+    def fits(nucleotide: int) -> NDArray[np.bool_]:
+        own = seed[..., nucleotide, None]
+        return (opposite(nucleotide) == 3 - own) & (own != N)  # A0-U3, C1-G2: codes add to 3
+
+    paired = {k: fits(k) for k in range(2, 9)}
     a1 = opposite(1) == ALPHABET.index("A")
     core = np.logical_and.reduce([paired[k] for k in range(3, 8)])
-    found = np.empty((len(SEED_TYPES), length), dtype=bool)
+    found = np.empty((len(SEED_TYPES), *core.shape), dtype=bool)
     for index, kind in enumerate(SEED_TYPES):
         found[index] = core
         for k in (kind.first, kind.last):
@@ -148,9 +154,21 @@ def duplex(mirna: str, target: str) -> Duplex:
     mirna_start, start = found.i - len(strand), found.j - 1  # RNAduplex: i ends the first strand, j starts the second
     ups = [mirna_start + k for k, bracket in enumerate(strand) if bracket == "("][::-1]
     downs = [start + k for k, bracket in enumerate(opposite) if bracket == ")"]
+    return draw(mirna, target, list(zip(ups, downs, strict=True)), mfe=round(found.energy, 2))
+
+
+def draw(mirna: str, target: str, base_pairs: Sequence[tuple[int, int]], *, mfe: float = math.nan) -> Duplex:
+    """The drawing of a duplex of these base pairs (place in the miRNA, in the target), in order along the target.
+
+    Args:
+        mirna: 5'->3'.
+        target: 5'->3'.
+        base_pairs: at least one.
+        mfe: energy, if it is known, kcal/mol.
+    """
     lines: list[list[str]] = [[], [], []]
-    last_up, last_down = ups[0] + 1, downs[0] - 1
-    for up, down in zip(ups, downs, strict=True):
+    last_up, last_down = base_pairs[0][0] + 1, base_pairs[0][1] - 1
+    for up, down in base_pairs:
         loop, bulge = target[last_down + 1 : down], mirna[up + 1 : last_up][::-1]
         width = max(len(loop), len(bulge))
         wobble = {mirna[up], target[down]} == {"G", "U"}
@@ -159,7 +177,7 @@ def duplex(mirna: str, target: str) -> Duplex:
         lines[2] += [bulge.ljust(width, "-"), mirna[up]]
         last_up, last_down = up, down
     drawn = ["".join(line) for line in lines]
-    return Duplex(round(found.energy, 2), downs[0], downs[-1] + 1, *drawn)
+    return Duplex(mfe, base_pairs[0][1], base_pairs[-1][1] + 1, *drawn)
 
 
 def duplex_mfe(mirna: str, target: str) -> float:

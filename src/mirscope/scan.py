@@ -7,14 +7,15 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import re
 import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from mirscope import io, models, plot, predict, rna, runs, tables, workers
+from mirscope.background import TAIL, Background, QValues, shuffled
 from mirscope.errors import InputError, RepeatedIdError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
@@ -31,10 +33,19 @@ log = logging.getLogger(__name__)
 
 PAIRS_AT_ONCE = 250_000
 """Windows x miRNAs of a chunk, the unit of work of a process; memory is in proportion."""
-SEED_STEP = 32
-"""nt x miRNAs searched for seed matches that count as one pair in the size of a chunk."""
+STEPS = {"seed": 32, "peaks": 64}
+"""nt x miRNAs searched for candidates that count as one pair in the size of a chunk."""
+BACKGROUND = 200_000
+"""nt of shuffled transcript, at least."""
+LEAST_BACKGROUND = 10_000
+MOST_PER_KB = 1.0
+"""Sites of a miRNA in a kb of shuffled transcript that its background keeps."""
+PILOT = 20_000
+"""nt of shuffled transcript that tell from what logit there are so many."""
 WINDOWS_AT_ONCE = 2048
 """Windows the model sees in one call."""
+SITES_TO_MATCH = 50_000
+"""Sites whose seeds are matched in one call."""
 SITES_AT_ONCE = 4_000_000
 """Sites in memory while genes are ranked."""
 MIRNA_LENGTHS = (10, 40)
@@ -45,26 +56,43 @@ MIRNA_LENGTHS = (10, 40)
 class Settings:
     """What is called a site."""
 
-    threshold: float = 0.5
-    """Windows with at least this score are hits."""
+    threshold: float | None = None
+    """Windows with at least this score are hits; default: 0.5, unless `fp_per_kb` says what is."""
+    fp_per_kb: float | None = None
+    """Sites of a miRNA are those as good as so many in a kb of shuffled transcript; default: the model's, or none."""
+    background: int | None = None
+    """nt of shuffled transcript that are searched to tell how many sites are false; default: `BACKGROUND` where
+    `fp_per_kb` is given, and enough for `background.TAIL` sites of each miRNA at that rate; else none."""
+    prevalence: float = 0.5
+    """Share of windows that truly bind, for which scores are stated; the pairs of most training sets have one half."""
     stride: int | None = None
     """nt between windows; default: the model's."""
-    candidates: Literal["all", "seed"] | None = None
-    """All windows, or for each miRNA those that end with its seed match (`seed_windows`); default: the model's."""
+    candidates: Literal["all", "seed", "peaks"] | None = None
+    """All windows, or for each miRNA those that end with its seed match (`seed_windows`), or those around the places
+    where it binds best, of models that find these (`Model.peaks`); default: the model's."""
     merge: bool = True
     """Merge hits that overlap into the best of them (`merge`); otherwise every hit is a row."""
     duplexes: bool = True
-    """Add the best duplex of each site (ViennaRNA RNAduplex; about 4,000 sites per second and core)."""
+    """Add how each site's duplex looks (`Model.duplexes`)."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UsageError(f"threshold is {self.threshold}; expected a score from 0 to 1")
+        if self.fp_per_kb is not None and not 0 < self.fp_per_kb <= MOST_PER_KB:
+            raise UsageError(f"{self.fp_per_kb} false sites per kb; expected a number above 0, up to {MOST_PER_KB:g}")
+        if self.threshold is not None and self.fp_per_kb is not None:
+            raise UsageError("what is a site is told by a threshold or by false sites per kb, not both")
+        if self.background is not None and self.background < (LEAST_BACKGROUND if self.fp_per_kb else 0):
+            raise UsageError(f"background is {self.background} nt; false sites per kb take {LEAST_BACKGROUND} or more")
+        if not 0 < self.prevalence < 1:
+            raise UsageError(f"prevalence is {self.prevalence}; expected a share between 0 and 1")
         if self.stride is not None and self.stride < 1:
             raise UsageError(f"stride is {self.stride}; expected 1 nt or more")
-        if self.candidates not in (None, "all", "seed"):
-            raise UsageError(f"candidates is {self.candidates!r}; expected all or seed")
-        if self.candidates == "seed" and self.stride is not None:
-            raise UsageError("seed candidates stand where the seed matches, not every so many nt: leave out the stride")
+        if self.candidates not in (None, "all", "seed", "peaks"):
+            raise UsageError(f"candidates is {self.candidates!r}; expected all, seed or peaks")
+        if self.candidates in ("seed", "peaks") and self.stride is not None:
+            places = {"seed": "the seed matches", "peaks": "a miRNA binds best"}[self.candidates]
+            raise UsageError(f"candidates stand where {places}, not every so many nt: leave out the stride")
 
 
 def scan(
@@ -80,7 +108,7 @@ def scan(
     Args:
         model: stays where it is and as it is.
         mirnas: mature sequences, 5'->3'.
-        transcripts: of any length.
+        transcripts: of any length; read three times where there is a background.
         settings: what is called a site.
         threads: processes that share the work.
 
@@ -90,8 +118,23 @@ def scan(
     Raises:
         InputError: a miRNA is too short or too long to be one.
     """
-    chunks = list(iter_sites(model, mirnas, transcripts, settings=settings, threads=threads))
-    return pd.concat(chunks, ignore_index=True) if chunks else _empty(settings or Settings())
+    settings, n_nt = _settle(settings, model), 0
+
+    def counted() -> Iterator[Record]:
+        nonlocal n_nt
+        for record in transcripts:
+            n_nt += len(record.sequence)
+            yield record
+
+    _check_mirnas(mirnas, model)
+    calls = _calls(model, mirnas, transcripts, settings, threads)
+    found = _in_order(model, _chunks(model, mirnas, counted(), settings), settings, calls, threads)
+    sites = pd.concat([_empty(model, settings), *(chunk for chunk, _ in found)], ignore_index=True)
+    if not calls.background:
+        return sites
+    ids, q_values = pd.Index([record.id for record in mirnas]), QValues(len(mirnas))
+    q_values.add(_numbers(sites, ids), sites["fp_per_kb"].to_numpy())
+    return _with_q(sites, ids, q_values, n_nt / 1000)
 
 
 def iter_sites(
@@ -102,11 +145,28 @@ def iter_sites(
     settings: Settings | None = None,
     threads: int = 1,
 ) -> Iterator[pd.DataFrame]:
-    """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks."""
+    """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks.
+
+    Without q-values, which take all sites of a miRNA.
+    """
     settings = _settle(settings, model)
     _check_mirnas(mirnas, model)
-    for sites, _ in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, threads):
+    calls = _calls(model, mirnas, transcripts, settings, threads)
+    for sites, _ in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads):
         yield sites
+
+
+def least_logits(
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Iterable[Record],
+    *,
+    settings: Settings | None = None,
+    threads: int = 1,
+) -> NDArray[np.float64]:
+    """The logit from which a window is a site of each miRNA (m,) in a `scan` with the same arguments."""
+    _check_mirnas(mirnas, model)
+    return _calls(model, mirnas, transcripts, _settle(settings, model), threads).least
 
 
 @dataclass(frozen=True)
@@ -133,7 +193,7 @@ class Summary:
     """What a scan to files did."""
 
     n_windows: int
-    """Pairs of a miRNA and a window."""
+    """Pairs of a miRNA and a window; of a miRNA and a nt where peaks were looked for."""
     n_scored: int
     """Those of them scored now; the others were in finished chunks of the run that is resumed."""
     n_sites: int
@@ -199,13 +259,15 @@ def scan_files(
         raise InputError("is a file; expected a folder to write to", path=folder)
     parts = folder / "unfinished"
     _begin(parts, identity, resume)
-    n_windows = n_scored = 0
+    calls = _calls(model, mirnas, transcripts, settings, threads)
+    n_windows = n_scored = n_nt_in_all = 0
     paths: list[Path] = []
     missing: deque[tuple[Path, int]] = deque()
 
     def todo() -> Iterator[_Chunk]:
-        nonlocal n_windows
+        nonlocal n_windows, n_nt_in_all
         for index, chunk in enumerate(_chunks(model, mirnas, transcripts, settings)):
+            n_nt_in_all += chunk.n_nt
             paths.append(parts / f"{index:06d}.parquet")
             if paths[-1].is_file():
                 n_windows += _n_windows(model, chunk, settings)
@@ -214,15 +276,16 @@ def scan_files(
                 missing.append((paths[-1], chunk.n_nt))
                 yield chunk
 
-    for sites, n_pairs in _in_order(model, todo(), settings, threads):
+    for sites, n_pairs in _in_order(model, todo(), settings, calls, threads):
         path, n_nt = missing.popleft()
-        io.write_parquet([sites], path, columns(settings))
+        io.write_parquet([sites], path, columns(model, settings))
         n_windows += n_pairs
         n_scored += n_pairs
         report(n_nt)
 
     n_sites = sum(pq.read_metadata(path).num_rows for path in paths)
-    files = _write_sites(model, mirnas, transcripts, paths, folder, settings=settings, formats=formats)
+    n_kb = n_nt_in_all / 1000
+    files = _write_sites(model, mirnas, transcripts, paths, folder, settings=settings, formats=formats, n_kb=n_kb)
     n_genes, best = 0, pd.DataFrame()
 
     def genes() -> Iterator[pd.DataFrame]:
@@ -254,24 +317,34 @@ def _write_sites(
     *,
     settings: Settings,
     formats: Sequence[str],
+    n_kb: float,
 ) -> list[Path]:
     """Write folder/sites.FORMAT of the finished chunks."""
+    ids, q_values = pd.Index([record.id for record in mirnas]), None
+    if settings.background:
+        q_values = QValues(len(mirnas))
+        for part in parts:
+            counted = pd.read_parquet(part, columns=["mirna_id", "fp_per_kb"])
+            q_values.add(_numbers(counted, ids), counted["fp_per_kb"].to_numpy())
 
     def sites() -> Iterator[pd.DataFrame]:
-        return (pd.read_parquet(part) for part in parts)
+        for part in parts:
+            table = pd.read_parquet(part)
+            yield _with_q(table, ids, q_values, n_kb) if q_values else table
 
+    shown = columns(model, settings, whole=True)
     for format_ in set(FORMATS) - set(formats):  # of an earlier scan
         (folder / f"sites.{format_}").unlink(missing_ok=True)
     files = [folder / f"sites.{format_}" for format_ in formats]
     for format_, path in zip(formats, files, strict=True):
         if format_ == "tsv":
-            io.write_tsv(sites(), path, [column.name for column in columns(settings)])
+            io.write_tsv(sites(), path, [column.name for column in shown])
         elif format_ == "bed":
             io.write_bed(sites(), path)
         elif format_ == "gff3":
             io.write_gff3(sites(), path)
         elif format_ == "parquet":
-            io.write_parquet(sites(), path, columns(settings))
+            io.write_parquet(sites(), path, shown)
         elif format_ == "fasta":
             sequences = {record.id: record.sequence for record in mirnas}
             lengths = {"mirna_length": model.lengths[0], "window": model.lengths[-1]}
@@ -281,10 +354,87 @@ def _write_sites(
     return files
 
 
+def _with_q(sites: pd.DataFrame, ids: pd.Index, q_values: QValues, n_kb: float) -> pd.DataFrame:
+    """The sites with their column q_value, after fp_per_kb."""
+    rates = sites["fp_per_kb"].to_numpy()
+    sites.insert(list(sites).index("fp_per_kb") + 1, "q_value", q_values.of(_numbers(sites, ids), rates, n_kb))
+    return sites
+
+
+def _numbers(sites: pd.DataFrame, ids: pd.Index) -> NDArray[np.int64]:
+    """The number of each site's miRNA."""
+    return ids.get_indexer(pd.Index(sites["mirna_id"])).astype(np.int64)
+
+
 def _settle(settings: Settings | None, model: Model) -> Settings:
-    """The settings, with the model's candidates where none are asked for."""
+    """The settings, with the model's own where nothing is asked for.
+
+    Raises:
+        UsageError: the model cannot find peaks.
+    """
     settings = settings or Settings()
-    return replace(settings, candidates=settings.candidates or model.candidates)
+    settings = replace(settings, candidates=settings.candidates or model.candidates)
+    if settings.candidates == "peaks" and type(model).peaks is Model.peaks:
+        raise UsageError(f"{model.name} has no peaks of its own; expected candidates all or seed")
+    if settings.threshold is None and settings.fp_per_kb is None:
+        by_rate = model.fp_per_kb if settings.background != 0 else None
+        settings = replace(settings, fp_per_kb=by_rate, threshold=None if by_rate else 0.5)
+    if settings.background is None:
+        enough = math.ceil(1000 * TAIL / settings.fp_per_kb) if settings.fp_per_kb else 0
+        settings = replace(settings, background=max(BACKGROUND, enough) if settings.fp_per_kb else 0)
+    return settings
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """What is called: the least logit of each miRNA's sites (m,), and what tells their rate of false ones."""
+
+    least: NDArray[np.float64]
+    background: Background | None = None
+
+
+def _calls(
+    model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings, threads: int
+) -> _Calls:
+    background = None
+    if settings.background:
+        background = _background(model, mirnas, transcripts, settings, threads)
+        if settings.fp_per_kb:
+            return _Calls(background.least(settings.fp_per_kb), background)
+    # as float32 a score of 1 is that of all logits from about 17 up; a millionth for the rounding of others
+    threshold = min(settings.threshold or 0.0, 1 - 2**-24)
+    return _Calls(np.full(len(mirnas), _logit(threshold) - _logit(settings.prevalence) - 1e-6), background)
+
+
+def _logit(share: float) -> float:
+    return math.log(share) - math.log1p(-share) if share else -math.inf
+
+
+def _background(
+    model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings, threads: int
+) -> Background:
+    """The best sites of each miRNA in shuffled transcripts, about `MOST_PER_KB` of each or more."""
+    assert settings.background
+    total = sum(len(record.sequence) for record in transcripts)
+    records = list(shuffled(transcripts, settings.background, total_nt=total))
+    n_kb = sum(len(record.sequence) for record in records) / 1000
+    if not n_kb:
+        raise InputError("no transcripts to shuffle, so that false sites could be told")
+    least = np.full(len(mirnas), -np.inf)
+    if settings.candidates == "peaks":  # of which there are many more than will be kept
+        row = _Row(_Chunk(mirnas, records, 0), model.lengths[-1])
+        starts = np.arange(0, min(PILOT, len(row.codes) - model.lengths[-1] + 1), model.stride)
+        overlap = model.lengths[-1] / model.stride  # windows that hold the same site
+        n_kept = min(len(starts) - 1, int(MOST_PER_KB * overlap * len(starts) * model.stride / 1000))
+        least = -np.partition(-_logits(model, mirnas, row.codes, starts), n_kept, axis=1)[:, n_kept].astype(np.float64)
+    own = model if threads == 1 else copy.deepcopy(model).cpu()
+    shared = own, settings, _Calls(least), threads > 1
+    chunks = _chunks(model, mirnas, records, settings)
+    found = list(workers.in_order(_work_on_shuffled, shared, chunks, processes=threads))
+    mirna, logits = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((-logits, mirna))
+    bounds = np.searchsorted(mirna[order], np.arange(1, len(mirnas)))
+    return Background(tuple(np.split(logits[order], bounds)), n_kb)
 
 
 @dataclass(frozen=True)
@@ -295,6 +445,8 @@ class _Chunk:
     transcripts: Sequence[Record]
     n_nt: int
     """Transcript done with this chunk; 0 where other miRNAs are still to come."""
+    first: int = 0
+    """Number of the first of its miRNAs among all."""
 
 
 def _chunks(
@@ -305,8 +457,8 @@ def _chunks(
     n_windows = last = 0
     for record in transcripts:
         records.append(record)
-        if settings.candidates == "seed":
-            last = -(-len(record.sequence) // SEED_STEP)
+        if settings.candidates in STEPS:
+            last = -(-len(record.sequence) // STEPS[settings.candidates])
         else:
             last = len(_starts(model, record, settings))
         n_windows += last
@@ -325,7 +477,7 @@ def _split(mirnas: Sequence[Record], records: list[Record], n_windows: int, last
     step = len(mirnas) if len(records) > 1 else max(1, PAIRS_AT_ONCE // max(n_windows, 1))
     for low in range(0, len(mirnas), step):
         n_nt = sum(len(record.sequence) for record in records) if low + step >= len(mirnas) else 0
-        yield _Chunk(mirnas[low : low + step], records, n_nt)
+        yield _Chunk(mirnas[low : low + step], records, n_nt, low)
 
 
 def _starts(model: Model, record: Record, settings: Settings) -> NDArray[np.int64]:
@@ -337,11 +489,13 @@ def _n_windows(model: Model, chunk: _Chunk, settings: Settings) -> int:
     """Pairs of a miRNA and a window that `_scan_chunk` scores."""
     if settings.candidates == "seed":
         return len(_seed_windows(chunk, _Row(chunk, model.lengths[-1]), model.lengths[-1])[0])
+    if settings.candidates == "peaks":
+        return len(chunk.mirnas) * sum(len(record.sequence) for record in chunk.transcripts)
     return len(chunk.mirnas) * sum(len(_starts(model, record, settings)) for record in chunk.transcripts)
 
 
 def _in_order(
-    model: Model, chunks: Iterable[_Chunk], settings: Settings, threads: int
+    model: Model, chunks: Iterable[_Chunk], settings: Settings, calls: _Calls, threads: int
 ) -> Iterator[tuple[pd.DataFrame, int]]:
     """The sites and the number of windows of each chunk, in the order of chunks; a few are under way at a time.
 
@@ -349,12 +503,23 @@ def _in_order(
     busy with something else. Each has its own copy of the model.
     """
     own = model if threads == 1 else copy.deepcopy(model).cpu()
-    return workers.in_order(_work, (own, settings, threads > 1), chunks, processes=threads)
+    return workers.in_order(_work, (own, settings, calls, threads > 1), chunks, processes=threads)
 
 
-def _work(shared: tuple[Model, Settings, bool], chunk: _Chunk) -> tuple[pd.DataFrame, int]:
-    model, settings, elsewhere = shared
-    return _scan_chunk(model.to(predict.device()) if elsewhere else model, chunk, settings)
+_Shared: TypeAlias = tuple[Model, Settings, _Calls, bool]
+
+
+def _work(shared: _Shared, chunk: _Chunk) -> tuple[pd.DataFrame, int]:
+    model, settings, calls, elsewhere = shared
+    return _scan_chunk(model.to(predict.device()) if elsewhere else model, chunk, settings, calls)
+
+
+def _work_on_shuffled(shared: _Shared, chunk: _Chunk) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The number of the miRNA, among all, and the logit of each site."""
+    model, settings, calls, elsewhere = shared
+    model = model.to(predict.device()) if elsewhere else model
+    hits, *_ = _find(model, chunk, _Row(chunk, model.lengths[-1]), replace(settings, merge=True), calls)
+    return hits.mirna + chunk.first, hits.logit
 
 
 def _check_mirnas(mirnas: Sequence[Record], model: Model) -> None:
@@ -381,7 +546,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Hits:
-    """Windows with at least the threshold: numbers of miRNA and transcript in the chunk, interval on the row, logit."""
+    """Windows that are good enough: numbers of miRNA and transcript in the chunk, interval on the row, logit."""
 
     mirna: NDArray[np.int64]
     transcript: NDArray[np.int64]
@@ -389,26 +554,38 @@ class _Hits:
     end: NDArray[np.int64]
     logit: NDArray[np.float32]
     """Not the score, since high ones are all 1."""
+    place: NDArray[np.int64]
+    """Hits of a miRNA whose places are near each other are one site."""
 
     def take(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> _Hits:
         """These of the hits, in this order."""
-        return _Hits(self.mirna[which], self.transcript[which], self.start[which], self.end[which], self.logit[which])
+        return _Hits(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
-def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> tuple[pd.DataFrame, int]:
-    """The sites, and how many windows were scored."""
-    window = model.lengths[-1]
-    row = _Row(chunk, window)
-    find = _seed_hits if settings.candidates == "seed" else _window_hits
-    hits, n_windows = find(model, chunk, row, settings)
-    hits = hits.take(np.lexsort((hits.end, hits.mirna, hits.transcript)))
+def _find(
+    model: Model, chunk: _Chunk, row: _Row, settings: Settings, calls: _Calls
+) -> tuple[_Hits, NDArray[np.int64], int]:
+    """The sites, in the order of the table, how many hits each stands for, and how many windows there were."""
+    find = {"all": _window_hits, "seed": _seed_hits, "peaks": _peak_hits}[settings.candidates or "all"]
+    least = calls.least[chunk.first : chunk.first + len(chunk.mirnas)]
+    hits, n_windows = find(model, chunk, row, settings, least)
+    hits = hits.take(np.lexsort((hits.place, hits.mirna, hits.transcript)))
     n_merged = np.ones(len(hits.end), dtype=np.int64)
-    if settings.merge:  # by the window's end, since one at the transcript's start may be cut
+    if settings.merge:
         group = hits.transcript * len(chunk.mirnas) + hits.mirna
-        sites, n_merged = merge(group, hits.end - window, hits.logit, window)
+        reach = model.reach if settings.candidates == "peaks" else model.lengths[-1]
+        sites, n_merged = merge(group, hits.place, hits.logit, reach)
         hits = hits.take(sites)
+    order = np.lexsort((hits.end, hits.start, hits.mirna, hits.transcript))
+    return hits.take(order), n_merged[order], n_windows
+
+
+def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) -> tuple[pd.DataFrame, int]:
+    """The sites, and how many windows were scored."""
+    row = _Row(chunk, model.lengths[-1])
+    hits, n_merged, n_windows = _find(model, chunk, row, settings, calls)
     mirna, transcript = hits.mirna, hits.transcript
-    kind, seed_start = _seeds(chunk.mirnas, row.codes, mirna, hits.start, hits.end)
+    kind, seed_start = _seeds(chunk.mirnas, row, hits, model.lengths[-1])
     base = row.offsets[transcript]
     table = pd.DataFrame(
         {
@@ -417,38 +594,42 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings) -> tuple[pd.Dat
             "start": hits.start - base,
             "end": hits.end - base,
             "strand": _pick(["+"], np.zeros_like(mirna)),
-            "score": predict.probability(hits.logit),
+            "score": predict.probability(hits.logit + np.float32(_logit(settings.prevalence))),
             "n_windows": n_merged,
             "seed_type": _pick([*(kind.name for kind in rna.SEED_TYPES), ""], kind),
             "seed_start": np.where(seed_start < 0, -1, seed_start - base),
         }
     )
+    if calls.background:
+        table["fp_per_kb"] = calls.background.fp_per_kb(mirna + chunk.first, hits.logit)
     if settings.duplexes:
-        pairs = zip(mirna.tolist(), transcript.tolist(), table["start"], table["end"], strict=True)
-        duplexes = [
-            rna.duplex(chunk.mirnas[m].sequence, chunk.transcripts[t].sequence[low:high]) for m, t, low, high in pairs
-        ]
-        table["mfe"] = np.array([found.mfe for found in duplexes], dtype=np.float64)
-        place = np.array([found.start if found.pairs else -1 for found in duplexes], dtype=np.int64)
+        queries = [chunk.mirnas[m].sequence for m in mirna.tolist()]
+        places = zip(transcript.tolist(), table["start"], table["end"], strict=True)
+        found = model.duplexes(queries, [chunk.transcripts[t].sequence[low:high] for t, low, high in places])
+        for column in _drawn(model):
+            table[column.name] = pd.Series(found[column.name], dtype=_DTYPES[column.kind])
+        place = table["duplex_start"]
         table["duplex_start"] = np.where(place < 0, -1, place + table["start"])
-        for line in ("target", "pairs", "mirna"):
-            table[f"duplex_{line}"] = pd.Series([getattr(found, line) for found in duplexes], dtype="str")
     return table, n_windows
 
 
-def _window_hits(model: Model, chunk: _Chunk, row: _Row, settings: Settings) -> tuple[_Hits, int]:
-    """All windows of the chunk with at least the threshold, and how many there are."""
+def _window_hits(
+    model: Model, chunk: _Chunk, row: _Row, settings: Settings, least: NDArray[np.float64]
+) -> tuple[_Hits, int]:
+    """All windows of the chunk with at least each miRNA's least logit, and how many there are."""
     starts = [_starts(model, record, settings) for record in chunk.transcripts]
     owner = np.repeat(np.arange(len(starts)), [len(some) for some in starts])
     start = np.concatenate(starts) + row.offsets[owner]
     logits = _logits(model, chunk.mirnas, row.codes, start)  # (m, w)
-    mirna, at = np.nonzero(predict.probability(logits) >= settings.threshold)
+    mirna, at = np.nonzero(logits >= least[:, None])
     end = np.minimum(start + model.lengths[-1], row.ends[owner])
-    return _Hits(mirna, owner[at], start[at], end[at], logits[mirna, at]), logits.size
+    return _Hits(mirna, owner[at], start[at], end[at], logits[mirna, at], start[at]), logits.size
 
 
-def _seed_hits(model: Model, chunk: _Chunk, row: _Row, settings: Settings) -> tuple[_Hits, int]:
-    """The windows of the chunk that end with a seed match and have the threshold, and how many end so."""
+def _seed_hits(
+    model: Model, chunk: _Chunk, row: _Row, settings: Settings, least: NDArray[np.float64]
+) -> tuple[_Hits, int]:
+    """The windows of the chunk that end with a seed match and have the least logit, and how many end so."""
     window = model.lengths[-1]
     mirna, transcript, start, end = _seed_windows(chunk, row, window)
     where = _device(model)
@@ -457,12 +638,28 @@ def _seed_hits(model: Model, chunk: _Chunk, row: _Row, settings: Settings) -> tu
     with torch.inference_mode():
         for low in range(0, len(mirna), WINDOWS_AT_ONCE):
             some = slice(low, low + WINDOWS_AT_ONCE)
-            places = start[some, None] + np.arange(window)  # (w, window)
-            codes = np.where(places < end[some, None], row.codes.take(places, mode="clip"), np.int8(rna.N))
-            found = model(queries[mirna[some]].to(where), torch.from_numpy(codes).to(where))
+            codes = torch.from_numpy(_codes(row, start[some], end[some], window))  # (w, window)
+            found = model(queries[mirna[some]].to(where), codes.to(where))
             logits[some] = found.cpu().numpy()
-    hits = _Hits(mirna, transcript, start, end, logits)
-    return hits.take(predict.probability(logits) >= settings.threshold), len(logits)
+    # by the window's end, since one at the transcript's start may be cut
+    hits = _Hits(mirna, transcript, start, end, logits, end - window)
+    return hits.take(logits >= least[mirna]), len(logits)
+
+
+def _peak_hits(
+    model: Model, chunk: _Chunk, row: _Row, settings: Settings, least: NDArray[np.float64]
+) -> tuple[_Hits, int]:
+    """The windows of the chunk that the model finds itself, and how many nt x miRNAs it looked at."""
+    where, width = _device(model), model.lengths[-1]
+    queries = torch.from_numpy(rna.encode([record.sequence for record in chunk.mirnas], model.lengths[0])).to(where)
+    text = torch.from_numpy(row.codes).to(where)
+    ends = np.maximum(row.ends, row.offsets + width)
+    transcripts = [text[low:high] for low, high in zip(row.offsets.tolist(), ends.tolist(), strict=True)]
+    found = model.peaks(queries, transcripts, torch.from_numpy(least).to(where))
+    mirna, transcript, start, place, logits = (column.cpu().numpy() for column in found)
+    base = row.offsets[transcript]
+    end = np.minimum(start + base + width, row.ends[transcript])
+    return _Hits(mirna, transcript, start + base, end, logits, place + base), _n_windows(model, chunk, settings)
 
 
 def _seed_windows(
@@ -481,8 +678,9 @@ def _seed_windows(
         places = np.flatnonzero(rna.seed_matches(rna.encode([record.sequence])[0], row.codes)[six])
         transcript = np.searchsorted(row.offsets, places + first, side="right") - 1
         whole = places + beyond <= row.ends[transcript]  # not half in the next transcript
-        transcript = transcript[whole]
-        end = np.minimum(places[whole] + beyond + 1, row.ends[transcript])
+        # at a transcript's end two matches, a nt apart, end the same window
+        end, once = np.unique(np.minimum(places + beyond + 1, row.ends[transcript])[whole], return_index=True)
+        transcript = transcript[whole][once]
         start = np.maximum(end - window, row.offsets[transcript])
         columns.append((np.full(len(end), number), transcript, start, end))
     mirna, transcript, start, end = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -557,27 +755,28 @@ def _device(model: Model) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
-def _seeds(
-    mirnas: Sequence[Record],
-    codes: NDArray[np.int8],
-    mirna: NDArray[np.int64],
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _seeds(mirnas: Sequence[Record], row: _Row, hits: _Hits, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Best seed type (index; number of types: none) within each site, and where the first of that type starts (-1)."""
-    kind = np.full(len(mirna), len(rna.SEED_TYPES))
-    seed_start = np.full(len(mirna), -1)
-    for index in np.unique(mirna).tolist():
-        rows = np.flatnonzero(mirna == index)
-        matches = rna.seed_matches(rna.encode([mirnas[index].sequence])[0], codes)
-        for number in reversed(range(len(rna.SEED_TYPES))):
-            places = np.flatnonzero(matches[number])
-            low, high = rna.seed_interval(0, rna.SEED_TYPES[number])
-            from_ = np.searchsorted(places + low, start[rows])
-            inside = from_ < np.searchsorted(places + high, end[rows], side="right")
-            kind[rows[inside]] = number
-            seed_start[rows[inside]] = places[from_[inside]] + low
+    queries = rna.encode([record.sequence for record in mirnas], 8)
+    kind = np.full(len(hits.mirna), len(rna.SEED_TYPES))
+    seed_start = np.full(len(hits.mirna), -1)
+    offsets = np.array([rna.seed_interval(0, kind)[0] for kind in rna.SEED_TYPES])
+    for low in range(0, len(kind), SITES_TO_MATCH):
+        some = slice(low, low + SITES_TO_MATCH)
+        matches = rna.seed_matches(queries[hits.mirna[some]], _codes(row, hits.start[some], hits.end[some], width))
+        fits = matches.any(2)  # (types, n)
+        best = np.where(fits.any(0), fits.argmax(0), len(rna.SEED_TYPES))
+        with_seed = np.flatnonzero(fits.any(0))
+        place = matches[best[with_seed], with_seed].argmax(1)
+        kind[some] = best
+        seed_start[low + with_seed] = hits.start[low + with_seed] + place + offsets[best[with_seed]]
     return kind, seed_start
+
+
+def _codes(row: _Row, start: NDArray[np.int64], end: NDArray[np.int64], width: int) -> NDArray[np.int8]:
+    """Codes (n, width) of intervals on the row, N beyond their ends."""
+    places = start[:, None] + np.arange(width)
+    return np.where(places < end[:, None], row.codes.take(places, mode="clip"), np.int8(rna.N))
 
 
 def _draw(parts: Sequence[Path], targets: list[str], transcripts: Transcripts, folder: Path) -> list[Path]:
@@ -615,13 +814,26 @@ def _genes(
         yield predict.rank(table.sort_values("mirna_id", kind="stable"), how=how)
 
 
-def columns(settings: Settings) -> tuple[tables.Column, ...]:
-    """The columns of the sites of such a scan."""
-    return tuple(column for column in tables.SITES if column.required or settings.duplexes)
+_DTYPES: dict[str, Any] = {"text": "str", "integer": np.int64, "number": np.float64, "score": np.float32}
 
 
-def _empty(settings: Settings) -> pd.DataFrame:
-    return pd.DataFrame({column.name: [] for column in columns(settings)})
+def columns(model: Model, settings: Settings, *, whole: bool = False) -> tuple[tables.Column, ...]:
+    """The columns of the sites of such a scan; of the whole of it, or of a chunk."""
+    settings = _settle(settings, model)
+    extra = {column.name for column in _drawn(model)} if settings.duplexes else set()
+    extra |= ({"fp_per_kb", "q_value"} if whole else {"fp_per_kb"}) if settings.background else set()
+    return tuple(column for column in tables.SITES if column.required or column.name in extra)
+
+
+def _drawn(model: Model) -> list[tables.Column]:
+    """The columns of `Model.duplexes`, in the order of the table."""
+    given = model.duplexes([], [])
+    return [column for column in tables.SITES if column.name in given]
+
+
+def _empty(model: Model, settings: Settings) -> pd.DataFrame:
+    """No sites, with the right columns."""
+    return pd.DataFrame({c.name: pd.Series([], dtype=_DTYPES[c.kind]) for c in columns(model, settings)})
 
 
 def _begin(parts: Path, identity: dict[str, Any], resume: bool) -> None:

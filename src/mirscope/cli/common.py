@@ -35,7 +35,7 @@ ModelName = Annotated[
     typer.Option("--model", "-m", metavar="NAME|FILE", help="Weights: a name of `mirscope models list`, or a file."),
 ]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-DEFAULT_MODEL = "mitar"
+DEFAULT_MODEL = "duplex"
 
 
 class _Stderr(logging.Handler):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GeneScore = Literal["max", "noisy-or", "count"]
 Example = Literal["pair", "gene"]
-Candidates = Literal["all", "seed"]
+Candidates = Literal["all", "seed", "peaks"]
 Cluster = Literal["none", "mirnas", "targets", "both"]
 
 
@@ -69,14 +69,42 @@ def scan(
         list[str] | None,
         typer.Option(metavar="[NAME=]SEQUENCE", help="A miRNA given here instead of a file; may be repeated."),
     ] = None,
-    threshold: Annotated[float, typer.Option("--threshold", "-p", help="Score from which a window is a hit.")] = 0.5,
+    fp_per_kb: Annotated[
+        float | None,
+        typer.Option(
+            "--fp-per-kb",
+            help="Call sites as good as so many in a kb of shuffled transcript, for each miRNA.",
+            show_default="duplex 0.1; others by threshold",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", "-p", help="Call windows of this score or more, instead.", show_default="0.5 but for duplex"
+        ),
+    ] = None,
+    prevalence: Annotated[
+        float,
+        typer.Option(
+            help="Share of windows that bind, for which scores are stated; trained on pairs half of which do."
+        ),
+    ] = 0.5,
+    background: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NT",
+            help="Shuffled transcript to count false sites in; 0: none.",
+            show_default="200,000 with --fp-per-kb",
+        ),
+    ] = None,
     stride: Annotated[
         int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
     ] = None,
     candidates: Annotated[
         Candidates | None,
         typer.Option(
-            help="Score all windows, or those that end with a seed match.", show_default="the model's; deepTarget seed"
+            help="Score all windows, those that end with a seed match, or those where the model binds best.",
+            show_default="the model's; duplex peaks, deepTarget seed",
         ),
     ] = None,
     all_windows: Annotated[
@@ -110,15 +138,18 @@ def scan(
 ) -> None:
     """Find the sites of miRNAs in transcripts, and rank the target genes.
 
-    Every window of every transcript (with seed candidates, every seed match) is scored with every miRNA; hits that
-    overlap are merged into the best of them, a site. Writes to the output folder: sites.tsv (mirna_id, target_id,
-    start, end, score, seed type, duplex ...; 0-based, half-open), genes.tsv (ranked), sites.bed, sites.gff3, run.json.
+    Every place of every transcript is looked at with every miRNA. How good a site must be is told by --fp-per-kb: the
+    transcripts are also shuffled (their dinucleotides stay), and a miRNA's sites are those better than all but so many
+    in a kb of that. Writes to the output folder: sites.tsv (mirna_id, target_id, start, end, score, fp_per_kb, q_value,
+    seed type, duplex ...; 0-based, half-open), genes.tsv (ranked), sites.bed, sites.gff3, run.json.
 
     Examples:
 
       mirscope scan mirnas.fa utrs.fa.gz -o results
 
-      mirscope scan --mirna let-7a=UGAGGUAGUAGGUUGUAUAGUU utrs.fa -p 0.9 -o let7
+      mirscope scan --mirna let-7a=UGAGGUAGUAGGUUGUAUAGUU utrs.fa --fp-per-kb 0.02 -o let7
+
+      mirscope scan mirnas.fa utrs.fa --model mitar -p 0.9 -o as-published
     """
     begin(quiet, threads)
     from mirscope import io
@@ -136,14 +167,21 @@ def scan(
         queries = io.read_fasta(mirnas)
     network = load(model)
     settings = library.Settings(
-        threshold=threshold, stride=stride, candidates=candidates, merge=not all_windows, duplexes=duplex
+        threshold=threshold,
+        fp_per_kb=fp_per_kb,
+        background=background,
+        prevalence=prevalence,
+        stride=stride,
+        candidates=candidates,
+        merge=not all_windows,
+        duplexes=duplex,
     )
     with _spooled(transcripts) as path:
         target = library.Transcripts(path, number_duplicates=duplicate_ids)
         n_nt = sum(len(record.sequence) for record in target)  # reads and checks all of it before the work starts
         if str(output) == "-":
             sites = library.iter_sites(network, queries, target, settings=settings, threads=threads)
-            io.write_tsv(sites, output, [column.name for column in library.columns(settings)])
+            io.write_tsv(sites, output, [column.name for column in library.columns(network, settings)])
             return
         with bar(f"scanning {n_nt:,} nt with {len(queries):,} miRNAs", n_nt, quiet) as advance:
             summary = library.scan_files(
@@ -160,7 +198,8 @@ def scan(
                 resume=resume,
                 report=advance,
             )
-    rate = f"{summary.n_scored:,} windows in {summary.seconds:.0f} s ({summary.n_scored / summary.seconds:,.0f}/s)"
+    what = "nt x miRNA" if (candidates or network.candidates) == "peaks" else "windows"
+    rate = f"{summary.n_scored:,} {what} in {summary.seconds:.0f} s ({summary.n_scored / summary.seconds:,.0f}/s)"
     log = logging.getLogger("mirscope")
     log.info("%s; %s sites, %s genes", rate, f"{summary.n_sites:,}", f"{summary.n_genes:,}")
     log.info("results: %s", " ".join(map(str, summary.files)))
@@ -184,7 +223,8 @@ def heatmap(
     candidates: Annotated[
         Candidates | None,
         typer.Option(
-            help="Score all windows, or those that end with a seed match.", show_default="the model's; deepTarget seed"
+            help="Score all windows, those that end with a seed match, or those where the model binds best.",
+            show_default="the model's; duplex peaks, deepTarget seed",
         ),
     ] = None,
     duplicate_ids: Annotated[

@@ -62,8 +62,15 @@ class Model(nn.Module):
     """Longest target of a pair, nt, of which `encode` makes one window although it is longer than that."""
     numbers: tuple[str, ...] = ()
     """Columns of numbers that `forward` takes after the codes if it is given them; NaN: not known."""
-    candidates: ClassVar[Literal["all", "seed"]] = "all"
-    """What a scan scores, unless the user says otherwise: all windows, or those that end with a seed match."""
+    candidates: ClassVar[Literal["all", "seed", "peaks"]] = "all"
+    """What a scan scores, unless the user says otherwise: all windows, those that end with a seed match, or `peaks`."""
+    fp_per_kb: ClassVar[float | None] = None
+    """What a scan calls, unless the user says otherwise: sites as good as so many in a kb of shuffled transcript.
+
+    None: windows with a score of one half.
+    """
+    reach: ClassVar[int] = 0
+    """Of `peaks`: those of a miRNA that are nearer than this to each other are one site, nt opposite its first nt."""
     pretrains: ClassVar[bool] = False
     """Whether a fresh network learns from `Unlabelled` first."""
     config: Any
@@ -102,6 +109,35 @@ class Model(nn.Module):
         """
         windows = transcript.unfold(0, self.lengths[1], 1)[starts]  # (w, window)
         return torch.stack([self(mirna.expand(len(windows), -1), windows) for mirna in mirnas])
+
+    def peaks(self, mirnas: Tensor, transcripts: Sequence[Tensor], least: Tensor) -> tuple[Tensor, ...]:
+        """Windows around the places where each miRNA binds best; for models that know better than to try all windows.
+
+        Args:
+            mirnas: codes (m, lengths[0]).
+            transcripts: codes (length,) of each, at least a window long.
+            least: logit that each miRNA's windows must have, (m,).
+
+        Returns:
+            For each peak (n,): its miRNA and transcript, the first nt of the window, the nt opposite the miRNA's first,
+            and the logit, equal to `forward` on that pair. The same site may come more than once.
+        """
+        raise NotImplementedError
+
+    def duplexes(self, mirnas: Sequence[str], targets: Sequence[str]) -> dict[str, Sequence[Any]]:
+        """How each pair binds: columns of `tables.SITES`, with places in the target; by default the least energy.
+
+        ViennaRNA's RNAduplex; about 4,000 pairs per second and core.
+        """
+        found = [rna.duplex(mirna, target) for mirna, target in zip(mirnas, targets, strict=True)]
+        return {"mfe": [duplex.mfe for duplex in found]} | drawn(found)
+
+
+def drawn(duplexes: Sequence[rna.Duplex]) -> dict[str, Sequence[Any]]:
+    """The columns of `tables.SITES` that draw duplexes."""
+    places = [duplex.start if duplex.pairs else -1 for duplex in duplexes]
+    lines = {f"duplex_{line}": [getattr(d, line) for d in duplexes] for line in ("target", "pairs", "mirna")}
+    return {"duplex_start": places} | lines
 
 
 def names() -> list[str]:
