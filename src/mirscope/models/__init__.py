@@ -130,12 +130,12 @@ class Model(nn.Module):
         ViennaRNA's RNAduplex; about 4,000 pairs per second and core.
         """
         found = [rna.duplex(mirna, target) for mirna, target in zip(mirnas, targets, strict=True)]
-        return {"mfe": [duplex.mfe for duplex in found]} | drawn(found)
+        return {"mfe": [duplex.mfe for duplex in found], **drawn(found)}
 
 
 def drawn(duplexes: Sequence[rna.Duplex]) -> dict[str, Sequence[Any]]:
     """The columns of `tables.SITES` that draw duplexes."""
-    places = [duplex.start if duplex.pairs else -1 for duplex in duplexes]
+    places: Sequence[Any] = [duplex.start if duplex.pairs else -1 for duplex in duplexes]
     lines = {f"duplex_{line}": [getattr(d, line) for d in duplexes] for line in ("target", "pairs", "mirna")}
     return {"duplex_start": places} | lines
 

@@ -98,7 +98,7 @@ class Network(Model):
     def log_weight(self, mirna: Tensor, target: Tensor) -> Tensor:
         """log Z (n,) of codes; in double precision, which spans all that can be summed, and always on the CPU."""
         weights = (part.cpu() for part in self._weights(target))
-        return _LogWeight.apply(mirna.cpu(), target.cpu(), *weights).to(target.device)  # type: ignore[no-untyped-call]
+        return _LogWeight.apply(mirna.cpu(), target.cpu(), *weights).to(target.device)
 
     def base_pairs(self, mirna: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """log Z (n,), and the probability of each pair of nucleotides, (n, 25, window), both 5'->3'.
@@ -166,9 +166,10 @@ class Network(Model):
         """
         where, width = mirnas.device, self.lengths[1]
         tables, *terms, scale = self._linear(mirnas)
-        slope = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+        zero, one = self._normed(torch.tensor([0.0, 1.0], device=where))
+        slope = one - zero
         by_mirna = self._mirna_offset(mirnas)
-        lowest = (least.to(where) - MARGIN - self._normed(by_mirna.new_zeros(1))) / slope - by_mirna - scale
+        lowest = (least.to(where) - MARGIN - zero) / slope - by_mirna - scale
         nobody = len(tables) * LANES - len(lowest)
         lowest = F.pad(lowest.float().exp(), (0, nobody), value=math.inf).reshape(-1, LANES).cpu().numpy()
         gap = transcripts[0].new_full((FLANK,), rna.N)  # so that flanks end with their transcript
@@ -207,8 +208,8 @@ class Network(Model):
             ):
                 chain = [(i, j) for i, (j, pair) in enumerate(zip(at, pairs, strict=True)) if pair][::-1]
                 found.append(rna.draw(one, other, chain) if chain else rna.Duplex(math.nan, 0, 0, "", "", ""))
-        seed, supplementary = torch.cat(parts, 1).numpy() if parts else np.empty((2, 0))
-        return {"seed_pairing": seed, "supplementary_pairing": supplementary} | drawn(found)
+        seed, supplementary = torch.cat(parts, 1).tolist() if parts else ([], [])
+        return {"seed_pairing": seed, "supplementary_pairing": supplementary, **drawn(found)}
 
     def best_duplexes(self, mirnas: Tensor, windows: Tensor) -> Tensor:
         """The heaviest duplex of each pair (n): the place in the window, 5'->3', that each nt stands against, (n, 25).
@@ -220,7 +221,7 @@ class Network(Model):
         scores, extend = self.scores().flatten(3).flatten(0, 2), -F.softplus(self.gap_extend)
         terms = (*self.flanks(windows).log().float(), self.start, self.end, *self.gap_open, extend)
         out = np.empty((len(mirnas), MIRNA_LENGTH), np.int16)
-        _best(*map(_array, (scores, _rows(mirnas.long()), columns, *terms)), out)
+        _best(*map(_array, (scores, _rows(mirnas.long()), columns, *terms)), out)  # type: ignore[call-arg]
         found = torch.from_numpy(out).long().to(windows.device)
         return torch.where(found < 0, found, windows.shape[1] - 1 - found)
 
@@ -432,9 +433,9 @@ def _add_ends(tables, windows, begin, finish, start, end, gap0, gap1, extend, ou
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _find_peaks(
+def _find_peaks(  # type: ignore[no-untyped-def]  # pragma: no cover
     tables, text, bounds, lengths, begin, finish, start, end, gap0, gap1, extend, factor, width, least, out
-):  # type: ignore[no-untyped-def]  # pragma: no cover
+):
     """Peaks of E with a sum over their window of at least `least` (groups, lane): out (3, n), and how many.
 
     Transcripts stand on the text from `bounds` on; `factor` is what the window that starts at each nucleotide is
