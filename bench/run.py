@@ -23,6 +23,8 @@ from mirscope import io, models, predict, rna, runs, train
 from mirscope.io import Record
 
 CORES = len(os.sched_getaffinity(0))
+MIRANDA = 2.6e6
+"""nt x miRNA/s of miRanda (C) on one core of this kind of machine."""
 RESULTS: list[dict[str, object]] = []
 
 
@@ -138,6 +140,22 @@ def bench_windows(n_windows: int = 1024, n_mirnas: int = 8) -> None:
             record(f"miTAR windows, {name}", rate, "windows/s", times)
 
 
+def bench_peaks(n_mirnas: int = 320, length: int = 100_000) -> None:
+    """Every position of a transcript with every miRNA, by the model that can: kernels alone, on one core."""
+    torch.set_num_threads(1)
+    model = models.load("duplex")
+    mirnas = torch.from_numpy(rna.encode(random_sequences(n_mirnas, 22), model.lengths[0]))
+    transcript = torch.from_numpy(rna.encode(random_sequences(1, length))[0])
+    [seconds] = alternate(lambda: model.peaks(mirnas, [transcript], torch.full((n_mirnas,), 20.0)), repeats=3)
+    rate = n_mirnas * length / seconds
+    record(
+        "duplex peaks",
+        rate / 1e6,
+        "M nt x miRNA/s",
+        f"1 thread, {rate / MIRANDA:.3g} x miRanda, {length:,} bytes of text",
+    )
+
+
 def bench_scan(n_transcripts: int = 60, length: int = 1500, n_mirnas: int = 40) -> None:
     """A scan as a command, from FASTA to files, with the memory of all its processes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -166,6 +184,8 @@ def main() -> None:
     bench_networks()
     torch.set_num_threads(CORES)
     bench_windows()
+    bench_peaks()
+    torch.set_num_threads(CORES)
     bench_scan()
     folder = Path(__file__).parent / "latest"
     folder.mkdir(exist_ok=True)

@@ -1,14 +1,15 @@
-"""Scans at full size: the 44 best-known human miRNAs on 790 3'UTRs, six fly miRNAs on the whole fly 3'UTRome.
+"""Scans at full size: all human miRNAs on 790 3'UTRs, all fly miRNAs on the whole fly 3'UTRome; miTAR with fewer.
 
-    python bench/scans.py
+    python bench/scans.py [duplex] [mitar]
 
-writes docs/scans.md (windows, time, memory) and leaves the scans in results/scans.
+writes a table of docs/scans.md for each model (rate, time, memory) and leaves the scans in results/scans.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from measure import peak_memory
 from mirscope import datasets, io
 
 FOLDER = Path("results/scans")
+DOCS = Path("docs/scans.md")
 CORES = len(os.sched_getaffinity(0))
 HUMAN = """
 let-7a-5p let-7b-5p let-7c-5p let-7g-5p miR-1-3p miR-7-5p miR-9-5p miR-10b-5p miR-15a-5p miR-16-5p miR-17-5p miR-18a-5p
@@ -25,42 +27,56 @@ miR-30a-5p miR-31-5p miR-34a-5p miR-92a-3p miR-103a-3p miR-122-5p miR-124-3p miR
 miR-143-3p miR-145-5p miR-146a-5p miR-150-5p miR-155-5p miR-181a-5p miR-200c-3p miR-206 miR-210-3p miR-221-3p miR-375-3p
 """
 FLY = "bantam-3p miR-1-3p let-7-5p miR-7-5p miR-14-3p miR-184-3p"
+ALL = {
+    "human": ("hsa_mature_mirbase22", "human_3utr_mirmark", "hsa-"),
+    "fly": ("mature_mirbase22", "fly_3utr", "dme-"),
+}
+SCANS = {
+    "duplex": [
+        ("human", None, ()),
+        ("human", None, ("--no-duplex",)),
+        ("fly", None, ()),
+        ("fly", None, ("--no-duplex",)),
+    ],
+    "mitar": [("human", HUMAN, ("-p", "0.9", "--no-duplex")), ("fly", FLY, ("-p", "0.9", "--no-duplex"))],
+}
+"""Species, miRNAs (none: all of the species), options."""
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    rows = [
-        scan("human", "hsa_mature_mirbase22", [f"hsa-{name}" for name in HUMAN.split()], "human_3utr_mirmark"),
-        scan("fly", "mature_mirbase22", [f"dme-{name}" for name in FLY.split()], "fly_3utr"),
-    ]
-    text = f"""# Scans at full size
-
-Made by `python bench/scans.py`: `mirscope scan MIRNAS UTRS -p 0.9 --number-duplicates --no-duplex` with the
-default model, from FASTA to files, on {CORES} cores. Memory is of all processes together. The human set names some
-transcripts twice; those ids get a number.
-
-| scan | miRNAs | 3'UTRs | nt | windows scored | seconds | windows/s | memory, MB | sites | genes |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+    for name in names:
+        rows = [scan(name, *each) for each in SCANS[name]]
+        what = "nt x miRNA" if name == "duplex" else "windows"
+        table = f"""| scan | options | miRNAs | 3'UTRs | nt | {what} | seconds | {what}/s | memory, MB | sites | genes |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {"".join(rows)}"""
-    Path("docs/scans.md").write_text(text)
-    print(text)
+        marked = re.compile(rf"(<!-- {name} -->\n).*(<!-- /{name} -->)", re.DOTALL)
+        text, n = marked.subn(lambda found, table=table: found[1] + table + found[2], DOCS.read_text())
+        assert n == 1, name
+        DOCS.write_text(text)
+        print(table)
 
 
-def scan(title: str, mature: str, names: list[str], utrs: str) -> str:
+def scan(model: str, species: str, names: str | None, options: tuple[str, ...]) -> str:
     """Run the command and count."""
-    known = {record.id: record for record in io.iter_fasta(datasets.path(mature))}
-    io.write_fasta([known[name] for name in names], FOLDER / f"{title}.fa")
+    mature, utrs, prefix = ALL[species]
+    wanted = names and {prefix + name for name in names.split()}
+    mirnas = [
+        r for r in io.iter_fasta(datasets.path(mature)) if (r.id in wanted if wanted else r.id.startswith(prefix))
+    ]
+    io.write_fasta(mirnas, FOLDER / f"{species}.fa")
     lengths = [len(record.sequence) for record in io.iter_fasta(datasets.path(utrs), unique=False)]
-    shutil.rmtree(FOLDER / title, ignore_errors=True)
-    command = [sys.executable, "-m", "mirscope", "scan", str(FOLDER / f"{title}.fa"), str(datasets.path(utrs))]
-    options = ["-o", str(FOLDER / title), "-p", "0.9", "--number-duplicates", "--no-duplex", "--threads", str(CORES)]
-    memory = peak_memory([*command, *options])
-    record = json.loads((FOLDER / title / "run.json").read_text())
+    shutil.rmtree(FOLDER / species, ignore_errors=True)
+    command = [sys.executable, "-m", "mirscope", "scan", str(FOLDER / f"{species}.fa"), str(datasets.path(utrs))]
+    more = ["-m", model, "-o", str(FOLDER / species), "--number-duplicates", "--threads", str(CORES), *options]
+    memory = peak_memory([*command, *more])
+    record = json.loads((FOLDER / species / "run.json").read_text())
     rate = record["n_windows"] / record["seconds"]
-    counts = (len(names), len(lengths), sum(lengths), record["n_windows"], record["seconds"], rate, memory)
-    cells = [title, *(f"{count:,.0f}" for count in (*counts, record["n_sites"], record["n_genes"]))]
-    return f"| {' | '.join(cells)} |\n"
+    counts = (len(mirnas), len(lengths), sum(lengths), record["n_windows"], record["seconds"], rate, memory)
+    numbers = (f"{count:,.0f}" for count in (*counts, record["n_sites"], record["n_genes"]))
+    return f"| {species} | {' '.join(options)} | {' | '.join(numbers)} |\n"
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(SCANS))

@@ -51,7 +51,7 @@ def test_q_values_are_those_of_benjamini_and_hochberg(rates, n_kb):
     half = len(rates) // 2
     for part in (rates[:half], rates[half:]):  # in any portions
         q_values.add(np.ones(len(part), np.int64), part)
-    found = q_values.of(np.ones(len(rates), np.int64), rates, n_kb)
+    found = q_values.over(n_kb)(np.ones(len(rates), np.int64), rates)
     for rate, q in zip(rates, found, strict=True):
         worse = rates[rates >= rate]
         plain = min(1.0, min(other * n_kb / (rates <= other).sum() for other in worse))

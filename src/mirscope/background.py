@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +80,7 @@ class Background:
 
 
 BINS_PER_DECADE = 100
-_LOWEST, _HIGHEST = -30, 4  # decades of false sites per kb
+_LOWEST, _HIGHEST = -16, 2  # decades of false sites per kb
 
 
 class QValues:
@@ -91,19 +91,20 @@ class QValues:
 
     def add(self, mirna: NDArray[np.int64], fp_per_kb: Array) -> None:
         """Count sites of these miRNAs (n,) with these rates (n,)."""
-        np.add.at(self._counts, (mirna, self._bins(fp_per_kb)), 1)
+        np.add.at(self._counts, (mirna, _bins(fp_per_kb)), 1)
 
-    def of(self, mirna: NDArray[np.int64], fp_per_kb: Array, n_kb: float) -> Array:
-        """The share of false ones among a miRNA's sites at least as good as each of these (n,), in `n_kb` searched.
+    def over(self, n_kb: float) -> Callable[[NDArray[np.int64], Array], Array]:
+        """The q-values of sites of these miRNAs (n,) with these rates (n,), all counted sites being found in `n_kb`.
 
-        By Benjamini and Hochberg 1995, all that is shuffled being null; to 1 / `BINS_PER_DECADE` of a decade.
+        The share of false ones among a miRNA's sites at least as good, by Benjamini and Hochberg 1995, all that is
+        shuffled being null; to 1 / `BINS_PER_DECADE` of a decade.
         """
         rates = 10.0 ** (_LOWEST + (np.arange(self._counts.shape[1]) + 1) / BINS_PER_DECADE)
-        found = np.maximum(self._counts.cumsum(1), 1)
-        share = np.minimum(rates * n_kb / found, 1.0)
-        q = np.minimum.accumulate(share[:, ::-1], axis=1)[:, ::-1]
-        return np.asarray(q[mirna, self._bins(fp_per_kb)])
+        share = np.minimum(rates * n_kb / np.maximum(self._counts.cumsum(1), 1), 1.0)
+        table = np.minimum.accumulate(share[:, ::-1], axis=1)[:, ::-1].astype(np.float32)
+        return lambda mirna, fp_per_kb: table[mirna, _bins(fp_per_kb)].astype(np.float64)
 
-    def _bins(self, fp_per_kb: Array) -> NDArray[np.int64]:
-        place = np.floor((np.log10(np.maximum(fp_per_kb, 1e-300)) - _LOWEST) * BINS_PER_DECADE).astype(np.int64)
-        return place.clip(0, self._counts.shape[1] - 1)
+
+def _bins(fp_per_kb: Array) -> NDArray[np.int64]:
+    place = np.floor((np.log10(np.maximum(fp_per_kb, 1e-300)) - _LOWEST) * BINS_PER_DECADE).astype(np.int64)
+    return place.clip(0, (_HIGHEST - _LOWEST) * BINS_PER_DECADE - 1)

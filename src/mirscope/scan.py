@@ -39,7 +39,9 @@ BACKGROUND = 200_000
 """nt of shuffled transcript, at least."""
 LEAST_BACKGROUND = 10_000
 MOST_PER_KB = 1.0
-"""Sites of a miRNA in a kb of shuffled transcript that its background keeps."""
+"""False sites that can be asked for."""
+KEPT = 4
+"""Times as many sites as asked for that a background keeps, about."""
 PILOT = 20_000
 """nt of shuffled transcript that tell from what logit there are so many."""
 WINDOWS_AT_ONCE = 2048
@@ -132,9 +134,10 @@ def scan(
     sites = pd.concat([_empty(model, settings), *(chunk for chunk, _ in found)], ignore_index=True)
     if not calls.background:
         return sites
-    ids, q_values = pd.Index([record.id for record in mirnas]), QValues(len(mirnas))
-    q_values.add(_numbers(sites, ids), sites["fp_per_kb"].to_numpy())
-    return _with_q(sites, ids, q_values, n_nt / 1000)
+    whole = _QColumn(mirnas)
+    whole.count(sites)
+    whole.settle(n_nt / 1000)
+    return whole.add(sites)
 
 
 def iter_sites(
@@ -320,17 +323,16 @@ def _write_sites(
     n_kb: float,
 ) -> list[Path]:
     """Write folder/sites.FORMAT of the finished chunks."""
-    ids, q_values = pd.Index([record.id for record in mirnas]), None
-    if settings.background:
-        q_values = QValues(len(mirnas))
+    whole = settings.background and _QColumn(mirnas)
+    if whole:
         for part in parts:
-            counted = pd.read_parquet(part, columns=["mirna_id", "fp_per_kb"])
-            q_values.add(_numbers(counted, ids), counted["fp_per_kb"].to_numpy())
+            whole.count(pd.read_parquet(part, columns=["mirna_id", "fp_per_kb"]))
+        whole.settle(n_kb)
 
     def sites() -> Iterator[pd.DataFrame]:
         for part in parts:
             table = pd.read_parquet(part)
-            yield _with_q(table, ids, q_values, n_kb) if q_values else table
+            yield whole.add(table) if whole else table
 
     shown = columns(model, settings, whole=True)
     for format_ in set(FORMATS) - set(formats):  # of an earlier scan
@@ -354,16 +356,26 @@ def _write_sites(
     return files
 
 
-def _with_q(sites: pd.DataFrame, ids: pd.Index, q_values: QValues, n_kb: float) -> pd.DataFrame:
-    """The sites with their column q_value, after fp_per_kb."""
-    rates = sites["fp_per_kb"].to_numpy()
-    sites.insert(list(sites).index("fp_per_kb") + 1, "q_value", q_values.of(_numbers(sites, ids), rates, n_kb))
-    return sites
+class _QColumn:
+    """The column q_value of sites, once all of them have been counted and it is settled."""
 
+    def __init__(self, mirnas: Sequence[Record]) -> None:
+        self._ids = pd.Index([record.id for record in mirnas])
+        self._counts = QValues(len(mirnas))
 
-def _numbers(sites: pd.DataFrame, ids: pd.Index) -> NDArray[np.int64]:
-    """The number of each site's miRNA."""
-    return ids.get_indexer(pd.Index(sites["mirna_id"])).astype(np.int64)
+    def _columns(self, sites: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        numbers = self._ids.get_indexer(pd.Index(sites["mirna_id"])).astype(np.int64)
+        return numbers, sites["fp_per_kb"].to_numpy()
+
+    def count(self, sites: pd.DataFrame) -> None:
+        self._counts.add(*self._columns(sites))
+
+    def settle(self, n_kb: float) -> None:
+        self._q_values = self._counts.over(n_kb)
+
+    def add(self, sites: pd.DataFrame) -> pd.DataFrame:
+        sites.insert(list(sites).index("fp_per_kb") + 1, "q_value", self._q_values(*self._columns(sites)))
+        return sites
 
 
 def _settle(settings: Settings | None, model: Model) -> Settings:
@@ -413,7 +425,7 @@ def _logit(share: float) -> float:
 def _background(
     model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings, threads: int
 ) -> Background:
-    """The best sites of each miRNA in shuffled transcripts, about `MOST_PER_KB` of each or more."""
+    """The best sites of each miRNA in shuffled transcripts, of which some are worse than what is called."""
     assert settings.background
     total = sum(len(record.sequence) for record in transcripts)
     records = list(shuffled(transcripts, settings.background, total_nt=total))
@@ -425,7 +437,8 @@ def _background(
         row = _Row(_Chunk(mirnas, records, 0), model.lengths[-1])
         starts = np.arange(0, min(PILOT, len(row.codes) - model.lengths[-1] + 1), model.stride)
         overlap = model.lengths[-1] / model.stride  # windows that hold the same site
-        n_kept = min(len(starts) - 1, int(MOST_PER_KB * overlap * len(starts) * model.stride / 1000))
+        rate = KEPT * settings.fp_per_kb if settings.fp_per_kb else MOST_PER_KB
+        n_kept = min(len(starts) - 1, math.ceil(rate * overlap * len(starts) * model.stride / 1000))
         least = -np.partition(-_logits(model, mirnas, row.codes, starts), n_kept, axis=1)[:, n_kept].astype(np.float64)
     own = model if threads == 1 else copy.deepcopy(model).cpu()
     shared = own, settings, _Calls(least), threads > 1
