@@ -77,9 +77,8 @@ def test_fresh_shuffles_hold_as_many_sites_as_asked_for(rate, data_path):
     total = sum(len(record.sequence) for record in records)
     settings = scan.Settings(fp_per_kb=rate, background=100_000, duplexes=False)
     model = models.load("duplex")
-    calls = scan._calls(model, mirnas, records, scan._settle(settings, model), 1)
+    background = scan.shuffled_sites(model, mirnas, records, settings=settings)
     fresh = list(shuffled(records, 100_000, total_nt=total, random_state=7))
-    chunks = scan._chunks(model, mirnas, fresh, scan._settle(settings, model))
-    n_sites = sum(len(sites) for sites, _ in scan._in_order(model, chunks, scan._settle(settings, model), calls, 1))
+    n_sites = len(scan.scan(model, mirnas, fresh, settings=settings, background=background))
     measured = n_sites / len(mirnas) / (sum(len(record.sequence) for record in fresh) / 1000)
     assert rate / 1.3 < measured < rate * 1.3

@@ -103,6 +103,7 @@ def scan(
     transcripts: Iterable[Record],
     *,
     settings: Settings | None = None,
+    background: Background | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
     """All sites of the miRNAs in the transcripts.
@@ -112,6 +113,7 @@ def scan(
         mirnas: mature sequences, 5'->3'.
         transcripts: of any length; read three times where there is a background.
         settings: what is called a site.
+        background: of these miRNAs (`shuffled_sites`); default: that of these transcripts.
         threads: processes that share the work.
 
     Returns:
@@ -129,7 +131,7 @@ def scan(
             yield record
 
     _check_mirnas(mirnas, model)
-    calls = _calls(model, mirnas, transcripts, settings, threads)
+    calls = _calls(model, mirnas, transcripts, settings, threads, background)
     found = _in_order(model, _chunks(model, mirnas, counted(), settings), settings, calls, threads)
     sites = pd.concat([_empty(model, settings), *(chunk for chunk, _ in found)], ignore_index=True)
     if not calls.background:
@@ -406,11 +408,16 @@ class _Calls:
 
 
 def _calls(
-    model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings, threads: int
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Iterable[Record],
+    settings: Settings,
+    threads: int,
+    background: Background | None = None,
 ) -> _Calls:
-    background = None
     if settings.background:
-        background = _background(model, mirnas, transcripts, settings, threads)
+        if not background:
+            background = shuffled_sites(model, mirnas, transcripts, settings=settings, threads=threads)
         if settings.fp_per_kb:
             return _Calls(background.least(settings.fp_per_kb), background)
     # as float32 a score of 1 is that of all logits from about 17 up; a millionth for the rounding of others
@@ -422,10 +429,24 @@ def _logit(share: float) -> float:
     return math.log(share) - math.log1p(-share) if share else -math.inf
 
 
-def _background(
-    model: Model, mirnas: Sequence[Record], transcripts: Iterable[Record], settings: Settings, threads: int
+def shuffled_sites(
+    model: Model,
+    mirnas: Sequence[Record],
+    transcripts: Iterable[Record],
+    *,
+    settings: Settings | None = None,
+    threads: int = 1,
 ) -> Background:
-    """The best sites of each miRNA in shuffled transcripts, of which some are worse than what is called."""
+    """The best sites of each miRNA in shuffled transcripts: what tells false sites from true ones.
+
+    Args:
+        model: stays as it is.
+        mirnas: mature sequences.
+        transcripts: of any length; read twice.
+        settings: of the scan that it is for; somewhat worse sites than it calls are there too.
+        threads: processes that share the work.
+    """
+    settings = _settle(settings, model)
     assert settings.background
     total = sum(len(record.sequence) for record in transcripts)
     records = list(shuffled(transcripts, settings.background, total_nt=total))
