@@ -197,7 +197,8 @@ def headline(measured: dict, calls: dict[str, list[str]], fair: list[tuple]) -> 
     shown = ("mirtarraw:test", "deepmirnatar:test", "clash_helwak2013_1to1:test", "clash_hejret2023:test", HONEST)
     again = {row[0].removesuffix(", retrained"): short(float(row[1].split()[0])) for row in fair}
     rows = []
-    for name in [*(name for name in again if name not in calls), *calls, *LEARNED.values()]:
+    ours = [name for name in calls if name.startswith("duplex")]
+    for name in dict.fromkeys([*ours, "seed", *UNWEIGHTED, *calls, *LEARNED.values()]):
         cells = []
         for data in shown:
             value = measured[data].get(name, {}).get("auroc", float("nan"))

@@ -34,6 +34,8 @@ def test_help_is_fast_and_loads_no_torch():
         "predict",
         "heatmap",
         "evaluate",
+        "enrich",
+        "variants",
         "train",
         "pretrain",
         "audit",

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirscope import models, rna
+from mirscope import datasets, metrics, models, predict, rna
 from mirscope.models import duplex
 
 
@@ -136,3 +136,36 @@ def test_positions_of_one_window_add_up_to_it():
     whole = model.position_weights(codes, window).logsumexp(1)
     expected = model.log_weight(codes, window.expand(5, -1))
     torch.testing.assert_close(whole.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["duplex", "duplex_clash", "duplex_eclip"])
+def test_bundled_weights_reach_what_their_record_says(name, data_path):
+    data_path("clash_hejret2023_mirbench")
+    trained = models.load(name)
+    pairs = datasets.load_pairs("clash_hejret2023_mirbench:test")
+    scores = predict.score(trained, pairs)
+    for measure, found in (
+        ("average_precision", metrics.average_precision_score(pairs["label"], scores)),
+        ("calibration_error", metrics.calibration_error(pairs["label"], scores)),
+    ):
+        assert found == pytest.approx(trained.provenance["test"][measure][0], abs=0.002)
+    assert metrics.average_precision_score(pairs["label"], scores) > metrics.average_precision_score(
+        pairs["label"], predict.score(models.load("rnaduplex"), pairs)
+    )
+
+
+def test_the_learned_energies_are_those_of_rna():
+    """Watson-Crick above G:U above mismatch throughout the seed, and the seed above the free centre (nt 9-11)."""
+    pair = models.load("duplex").pair.detach()
+    letters = {nucleotide: place for place, nucleotide in enumerate(rna.ALPHABET)}
+    kinds = {
+        "match": ("GC", "CG", "AU", "UA"),
+        "wobble": ("GU", "UG"),
+        "mismatch": ("AA", "AC", "AG", "CC", "CU", "UU"),
+    }
+    match, wobble, mismatch = (
+        torch.stack([pair[:, letters[m], letters[r]] for m, r in kind]).mean(0) for kind in kinds.values()
+    )
+    assert (match > wobble)[1:8].all()
+    assert (wobble > mismatch)[1:8].all()
+    assert (match - mismatch)[1:8].mean() > (match - mismatch)[8:11].mean()

@@ -772,6 +772,23 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def iter_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file without their ends, numbered from 1; `-` is stdin.
+
+    Raises:
+        InputError: the file cannot be read, or is no UTF-8 text.
+    """
+    name = _name(path)
+    with _input(path) as (stream, head):
+        if kind := _other_type(head):
+            raise InputError(f"the file is {kind}; expected text", path=name)
+        for number, line in enumerate(stream, 1):
+            try:
+                yield number, line.decode().rstrip("\r\n")
+            except UnicodeDecodeError:
+                raise InputError("not UTF-8 text", path=name, line=number) from None
+
+
 @contextlib.contextmanager
 def _output(path: str | Path, *, compress: bool = True) -> Iterator[BinaryIO]:
     if str(path) == "-":

@@ -310,6 +310,42 @@ def heatmap(scores: pd.DataFrame, ax: Axes | None = None, *, title: str = "score
     return ax
 
 
+def cumulative(table: pd.DataFrame, *, value: str, by: str, ax: Axes | None = None, title: str = "") -> Axes:
+    """Cumulative shares of a value, a line for each group; the last group, drawn grey, is what the others are held to.
+
+    Args:
+        table: columns `value` and `by`, the latter a categorical whose order is that of the lines.
+        value: name of a column of numbers; the outermost hundredth of it on each side is not shown.
+        by: name of the column of groups; empty ones are left out.
+        ax: where to draw; default a new figure.
+        title: of the picture.
+    """
+    if ax is None:
+        ax = Figure(figsize=(6, 4.2), layout="constrained").add_subplot()
+    groups = list(table[by].cat.categories)
+    for place, group in enumerate(groups):
+        own = np.sort(table.loc[table[by] == group, value].to_numpy())
+        if not len(own):
+            continue
+        last = group == groups[-1]
+        ax.step(
+            np.concatenate([own[:1], own]),
+            np.arange(len(own) + 1) / len(own),
+            where="post",
+            color=_SEED_COLOURS.get(group, _GREY if last else PALETTE[place % len(PALETTE)]),
+            linestyle="-" if last else DASHES[place % len(DASHES)],
+            linewidth=1.4 if last else 1.8,
+            label=f"{group} ({len(own):,})",
+        )
+    low, high = np.quantile(table[value], [0.01, 0.99])
+    ax.axvline(0, color=_GREY, linewidth=0.6)
+    ax.set(xlim=(low, high), ylim=(-0.01, 1.01), xlabel=value.replace("_", " "), ylabel="share of genes")
+    ax.set_title(title, fontsize=10)
+    _plain(ax)
+    _legend(ax)
+    return ax
+
+
 _IDS = 150  # of a side, at most that many
 
 

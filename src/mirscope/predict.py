@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mirscope import tables
-from mirscope.errors import TableError
+from mirscope.errors import TableError, UsageError
 from mirscope.models import Model
 
 log = logging.getLogger(__name__)
@@ -93,36 +93,53 @@ def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return torch.from_numpy(logits).sigmoid().numpy()
 
 
-def genes(sites: pd.DataFrame, *, how: Literal["max", "noisy-or", "count"] = "max", min_sites: int = 1) -> pd.DataFrame:
+GeneScore: TypeAlias = Literal["repression", "max", "noisy-or", "count"]
+
+
+def genes(sites: pd.DataFrame, *, how: GeneScore | None = None, min_sites: int = 1) -> pd.DataFrame:
     """Combine the sites of each miRNA and transcript into one ranked row.
 
     Args:
-        sites: columns mirna_id, target_id and score of `tables.SITES`; any order.
-        how: what `score` is: the best site's score; `noisy-or`, 1 - prod(1 - score), sites taken as independent; or the
-            number of sites, as miTAR counts.
+        sites: columns mirna_id, target_id, score and, if there is one, occupancy of `tables.SITES`; any order.
+        how: what `score` is: `repression`, the sum of the sites' occupancies (default where these are known); the best
+            site's score (default elsewhere); `noisy-or`, 1 - prod(1 - score), sites taken as independent; or the number
+            of sites, as miTAR counts.
         min_sites: fewer sites make no target.
 
     Returns:
         Columns of `tables.GENES`: miRNAs in the order of `sites`, the best gene first; ties by the best site's score,
         then in the order of `sites`.
+
+    Raises:
+        UsageError: repression is asked for and the occupancies are not known.
     """
-    tables.check(sites, tuple(c for c in tables.SITES if c.name in ("mirna_id", "target_id", "score")))
-    miss = np.log1p(-sites["score"].to_numpy(np.float64).clip(max=1 - 1e-12))
-    grouped = sites.assign(miss=miss).groupby(["mirna_id", "target_id"], sort=False, observed=True)
-    table = grouped.agg(max_score=("score", "max"), miss=("miss", "sum"), n_sites=("score", "size")).reset_index()
-    table["noisy_or"] = -np.expm1(table.pop("miss"))
+    table = summed(sites)
     return rank(table[table["n_sites"] >= min_sites], how=how)
 
 
-def rank(table: pd.DataFrame, *, how: Literal["max", "noisy-or", "count"]) -> pd.DataFrame:
+def summed(sites: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `genes` without score and rank, in the order of `sites`, however few sites they have."""
+    tables.check(sites, tuple(c for c in tables.SITES if c.name in ("mirna_id", "target_id", "score")))
+    miss = np.log1p(-sites["score"].to_numpy(np.float64).clip(max=1 - 1e-12))
+    grouped = sites.assign(miss=miss).groupby(["mirna_id", "target_id"], sort=False, observed=True)
+    sums = {"repression": ("occupancy", "sum")} if "occupancy" in sites else {}
+    table = grouped.agg(max_score=("score", "max"), miss=("miss", "sum"), n_sites=("score", "size"), **sums)
+    table["noisy_or"] = -np.expm1(table.pop("miss"))
+    return table.reset_index()
+
+
+def rank(table: pd.DataFrame, *, how: GeneScore | None = None) -> pd.DataFrame:
     """Give genes (columns of `tables.GENES` but score and rank) their score and rank, as `genes` does."""
-    by = {"max": "max_score", "noisy-or": "noisy_or", "count": "n_sites"}[how]
+    how = how or ("repression" if "repression" in table else "max")
+    if how == "repression" and how not in table:
+        raise UsageError("repression takes sites with their rates of false ones: scan with a background")
+    by = {"max": "max_score", "noisy-or": "noisy_or", "count": "n_sites"}.get(how, how)
     mirna = pd.factorize(table["mirna_id"])[0]
     order = np.lexsort((-table["max_score"], -table[by], mirna))
     table, mirna = table.iloc[order].reset_index(drop=True), mirna[order]
     first = np.searchsorted(mirna, mirna)
     table = table.assign(score=table[by].astype(np.float64), rank=np.arange(len(table)) - first + 1)
-    return table[[column.name for column in tables.GENES]]
+    return table[[column.name for column in tables.GENES if column.name in table]]
 
 
 def _warn(message: str, long: NDArray[np.bool_] | pd.Series, limit: int) -> None:

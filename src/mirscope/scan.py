@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from mirscope import io, models, plot, predict, rna, runs, tables, workers
+from mirscope import io, models, plot, predict, repression, rna, runs, tables, workers
 from mirscope.background import TAIL, Background, QValues, shuffled
 from mirscope.errors import InputError, RepeatedIdError, UsageError
 from mirscope.io import Record
@@ -39,9 +39,9 @@ BACKGROUND = 200_000
 """nt of shuffled transcript, at least."""
 LEAST_BACKGROUND = 10_000
 MOST_PER_KB = 1.0
-"""False sites that can be asked for."""
-KEPT = 4
-"""Times as many sites as asked for that a background keeps, about."""
+"""False sites of a miRNA that can be asked for."""
+KEPT = 2
+"""Times as many that a background keeps, about."""
 PILOT = 20_000
 """nt of shuffled transcript that tell from what logit there are so many."""
 WINDOWS_AT_ONCE = 2048
@@ -67,6 +67,8 @@ class Settings:
     `fp_per_kb` is given, and enough for `background.TAIL` sites of each miRNA at that rate; else none."""
     prevalence: float = 0.5
     """Share of windows that truly bind, for which scores are stated; the pairs of most training sets have one half."""
+    level: float = 1.0
+    """Free miRNA, which sites' occupancies are stated for; 1 as in the transfections their head learned from."""
     stride: int | None = None
     """nt between windows; default: the model's."""
     candidates: Literal["all", "seed", "peaks"] | None = None
@@ -86,6 +88,8 @@ class Settings:
             raise UsageError("what is a site is told by a threshold or by false sites per kb, not both")
         if self.background is not None and self.background < (LEAST_BACKGROUND if self.fp_per_kb else 0):
             raise UsageError(f"background is {self.background} nt; false sites per kb take {LEAST_BACKGROUND} or more")
+        if not self.level > 0:
+            raise UsageError(f"level of free miRNA is {self.level}; expected a number above 0")
         if not 0 < self.prevalence < 1:
             raise UsageError(f"prevalence is {self.prevalence}; expected a share between 0 and 1")
         if self.stride is not None and self.stride < 1:
@@ -133,7 +137,7 @@ def scan(
     _check_mirnas(mirnas, model)
     calls = _calls(model, mirnas, transcripts, settings, threads, background)
     found = _in_order(model, _chunks(model, mirnas, counted(), settings), settings, calls, threads)
-    sites = pd.concat([_empty(model, settings), *(chunk for chunk, _ in found)], ignore_index=True)
+    sites = pd.concat([_empty(model, settings), *(chunk.sites for chunk in found)], ignore_index=True)
     if not calls.background:
         return sites
     whole = _QColumn(mirnas)
@@ -157,8 +161,8 @@ def iter_sites(
     settings = _settle(settings, model)
     _check_mirnas(mirnas, model)
     calls = _calls(model, mirnas, transcripts, settings, threads)
-    for sites, _ in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads):
-        yield sites
+    for found in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads):
+        yield found.sites
 
 
 def least_logits(
@@ -217,7 +221,7 @@ def scan_files(
     folder: Path,
     *,
     settings: Settings | None = None,
-    how: Literal["max", "noisy-or", "count"] = "max",
+    how: predict.GeneScore | None = None,
     min_sites: int = 1,
     formats: Sequence[str] = ("tsv", "bed", "gff3"),
     plots: int = 0,
@@ -264,7 +268,7 @@ def scan_files(
         raise InputError("is a file; expected a folder to write to", path=folder)
     parts = folder / "unfinished"
     _begin(parts, identity, resume)
-    calls = _calls(model, mirnas, transcripts, settings, threads)
+    calls = replace(_calls(model, mirnas, transcripts, settings, threads), weak=True)
     n_windows = n_scored = n_nt_in_all = 0
     paths: list[Path] = []
     missing: deque[tuple[Path, int]] = deque()
@@ -281,11 +285,12 @@ def scan_files(
                 missing.append((paths[-1], chunk.n_nt))
                 yield chunk
 
-    for sites, n_pairs in _in_order(model, todo(), settings, calls, threads):
+    for found in _in_order(model, todo(), settings, calls, threads):
         path, n_nt = missing.popleft()
-        io.write_parquet([sites], path, columns(model, settings))
-        n_windows += n_pairs
-        n_scored += n_pairs
+        found.genes.to_parquet(_of_genes(path), index=False)
+        io.write_parquet([found.sites], path, columns(model, settings))
+        n_windows += found.n_windows
+        n_scored += found.n_windows
         report(n_nt)
 
     n_sites = sum(pq.read_metadata(path).num_rows for path in paths)
@@ -302,7 +307,8 @@ def scan_files(
             yield block
 
     files.append(folder / "genes.tsv")
-    io.write_tsv(genes(), files[-1], [column.name for column in tables.GENES])
+    shown = [column.name for column in tables.GENES if column.required or settings.background]
+    io.write_tsv(genes(), files[-1], shown)
     if len(best):
         files += _draw(paths, list(best["target_id"]), transcripts, folder / "plots")
     summary = Summary(n_windows, n_scored, n_sites, n_genes, time.perf_counter() - began, files)
@@ -405,6 +411,15 @@ class _Calls:
 
     least: NDArray[np.float64]
     background: Background | None = None
+    weak: bool = False
+    """Whether genes count weaker sites too, as the head for repression wants them."""
+
+    @property
+    def lowest(self) -> NDArray[np.float64]:
+        """The least logit of what is looked at (m,)."""
+        if not (self.weak and self.background):
+            return self.least
+        return np.minimum(self.least, self.background.least(repression.load().fp_per_kb))
 
 
 def _calls(
@@ -458,7 +473,7 @@ def shuffled_sites(
         row = _Row(_Chunk(mirnas, records, 0), model.lengths[-1])
         starts = np.arange(0, min(PILOT, len(row.codes) - model.lengths[-1] + 1), model.stride)
         overlap = model.lengths[-1] / model.stride  # windows that hold the same site
-        rate = KEPT * settings.fp_per_kb if settings.fp_per_kb else MOST_PER_KB
+        rate = KEPT * max(settings.fp_per_kb or 0.0, MOST_PER_KB)
         n_kept = min(len(starts) - 1, math.ceil(rate * overlap * len(starts) * model.stride / 1000))
         least = -np.partition(-_logits(model, mirnas, row.codes, starts), n_kept, axis=1)[:, n_kept].astype(np.float64)
     own = model if threads == 1 else copy.deepcopy(model).cpu()
@@ -528,10 +543,20 @@ def _n_windows(model: Model, chunk: _Chunk, settings: Settings) -> int:
     return len(chunk.mirnas) * sum(len(_starts(model, record, settings)) for record in chunk.transcripts)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a chunk came to."""
+
+    sites: pd.DataFrame
+    genes: pd.DataFrame
+    """Of `predict.summed`."""
+    n_windows: int
+
+
 def _in_order(
     model: Model, chunks: Iterable[_Chunk], settings: Settings, calls: _Calls, threads: int
-) -> Iterator[tuple[pd.DataFrame, int]]:
-    """The sites and the number of windows of each chunk, in the order of chunks; a few are under way at a time.
+) -> Iterator[_Found]:
+    """What each chunk came to, in the order of chunks; a few are under way at a time.
 
     Processes, each with one torch thread, since threads that share the work on one chunk stall as soon as a core is
     busy with something else. Each has its own copy of the model.
@@ -543,7 +568,7 @@ def _in_order(
 _Shared: TypeAlias = tuple[Model, Settings, _Calls, bool]
 
 
-def _work(shared: _Shared, chunk: _Chunk) -> tuple[pd.DataFrame, int]:
+def _work(shared: _Shared, chunk: _Chunk) -> _Found:
     model, settings, calls, elsewhere = shared
     return _scan_chunk(model.to(predict.device()) if elsewhere else model, chunk, settings, calls)
 
@@ -552,7 +577,7 @@ def _work_on_shuffled(shared: _Shared, chunk: _Chunk) -> tuple[NDArray[np.int64]
     """The number of the miRNA, among all, and the logit of each site."""
     model, settings, calls, elsewhere = shared
     model = model.to(predict.device()) if elsewhere else model
-    hits, *_ = _find(model, chunk, _Row(chunk, model.lengths[-1]), replace(settings, merge=True), calls)
+    hits, *_ = _find(model, chunk, _Row(chunk, model.lengths[-1]), replace(settings, merge=True), calls.least)
     return hits.mirna + chunk.first, hits.logit
 
 
@@ -597,12 +622,11 @@ class _Hits:
 
 
 def _find(
-    model: Model, chunk: _Chunk, row: _Row, settings: Settings, calls: _Calls
+    model: Model, chunk: _Chunk, row: _Row, settings: Settings, least: NDArray[np.float64]
 ) -> tuple[_Hits, NDArray[np.int64], int]:
     """The sites, in the order of the table, how many hits each stands for, and how many windows there were."""
     find = {"all": _window_hits, "seed": _seed_hits, "peaks": _peak_hits}[settings.candidates or "all"]
-    least = calls.least[chunk.first : chunk.first + len(chunk.mirnas)]
-    hits, n_windows = find(model, chunk, row, settings, least)
+    hits, n_windows = find(model, chunk, row, settings, least[chunk.first : chunk.first + len(chunk.mirnas)])
     hits = hits.take(np.lexsort((hits.place, hits.mirna, hits.transcript)))
     n_merged = np.ones(len(hits.end), dtype=np.int64)
     if settings.merge:
@@ -614,14 +638,37 @@ def _find(
     return hits.take(order), n_merged[order], n_windows
 
 
-def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) -> tuple[pd.DataFrame, int]:
-    """The sites, and how many windows were scored."""
+def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) -> _Found:
     row = _Row(chunk, model.lengths[-1])
-    hits, n_merged, n_windows = _find(model, chunk, row, settings, calls)
+    hits, n_merged, n_windows = _find(model, chunk, row, settings, calls.lowest)
+    table = _table(model, chunk, row, settings, hits).assign(n_windows=n_merged)
+    if calls.background:
+        table["fp_per_kb"] = calls.background.fp_per_kb(hits.mirna + chunk.first, hits.logit)
+        codes = {r.id: row.codes[a:b] for r, a, b in zip(chunk.transcripts, row.offsets, row.ends, strict=True)}
+        table["occupancy"] = repression.load().occupancy(repression.annotate(table, codes), level=settings.level)
+    called = hits.logit >= calls.least[hits.mirna + chunk.first]
+    sites = table[called].reset_index(drop=True)
+    genes = predict.summed(sites)
+    if calls.background:  # all of its sites repress a gene, but it takes one that is called to be listed
+        key = hits.transcript * len(chunk.mirnas) + hits.mirna
+        genes["repression"] = np.bincount(key, table["occupancy"])[pd.unique(key[called])]
+    if settings.duplexes:
+        hits = hits.take(called)
+        queries = [chunk.mirnas[m].sequence for m in hits.mirna.tolist()]
+        places = zip(hits.transcript.tolist(), sites["start"], sites["end"], strict=True)
+        found = model.duplexes(queries, [chunk.transcripts[t].sequence[low:high] for t, low, high in places])
+        for column in _drawn(model):
+            sites[column.name] = pd.Series(found[column.name], dtype=_DTYPES[column.kind])
+        sites["duplex_start"] = sites["duplex_start"].where(sites["duplex_start"] < 0, sites["duplex_start"] + sites["start"])
+    return _Found(sites, genes, n_windows)
+
+
+def _table(model: Model, chunk: _Chunk, row: _Row, settings: Settings, hits: _Hits) -> pd.DataFrame:
+    """Sites, with what the model and the sequence alone say."""
     mirna, transcript = hits.mirna, hits.transcript
     kind, seed_start = _seeds(chunk.mirnas, row, hits, model.lengths[-1])
     base = row.offsets[transcript]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "mirna_id": _pick([record.id for record in chunk.mirnas], mirna),
             "target_id": _pick([record.id for record in chunk.transcripts], transcript),
@@ -629,22 +676,11 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) 
             "end": hits.end - base,
             "strand": _pick(["+"], np.zeros_like(mirna)),
             "score": predict.probability(hits.logit + np.float32(_logit(settings.prevalence))),
-            "n_windows": n_merged,
+            "n_windows": 1,
             "seed_type": _pick([*(kind.name for kind in rna.SEED_TYPES), ""], kind),
             "seed_start": np.where(seed_start < 0, -1, seed_start - base),
         }
     )
-    if calls.background:
-        table["fp_per_kb"] = calls.background.fp_per_kb(mirna + chunk.first, hits.logit)
-    if settings.duplexes:
-        queries = [chunk.mirnas[m].sequence for m in mirna.tolist()]
-        places = zip(transcript.tolist(), table["start"], table["end"], strict=True)
-        found = model.duplexes(queries, [chunk.transcripts[t].sequence[low:high] for t, low, high in places])
-        for column in _drawn(model):
-            table[column.name] = pd.Series(found[column.name], dtype=_DTYPES[column.kind])
-        place = table["duplex_start"]
-        table["duplex_start"] = np.where(place < 0, -1, place + table["start"])
-    return table, n_windows
 
 
 def _window_hits(
@@ -832,20 +868,23 @@ def _genes(
     mirnas: Sequence[Record],
     n_sites: int,
     *,
-    how: Literal["max", "noisy-or", "count"],
+    how: predict.GeneScore | None,
     min_sites: int,
 ) -> Iterator[pd.DataFrame]:
-    """`predict.genes` of all finished chunks, miRNAs in their own order; so many miRNAs at a time as memory allows."""
+    """The ranked genes of all finished chunks, miRNAs in their own order; so many miRNAs at a time as memory allows."""
     ids = [record.id for record in mirnas]
     size = max(1, len(ids) * SITES_AT_ONCE // max(n_sites, SITES_AT_ONCE))
-    columns = ["mirna_id", "target_id", "score"]
     for low in range(0, len(ids), size):
         block = ids[low : low + size]
-        read = (pd.read_parquet(part, columns=columns, filters=[("mirna_id", "in", block)]) for part in parts)
-        found = [predict.genes(sites, how=how, min_sites=min_sites) for sites in read]
-        table = pd.concat(found, ignore_index=True)
+        table = pd.concat(pd.read_parquet(_of_genes(part), filters=[("mirna_id", "in", block)]) for part in parts)
         table["mirna_id"] = pd.Categorical(table["mirna_id"], block)
-        yield predict.rank(table.sort_values("mirna_id", kind="stable"), how=how)
+        table = table[table["n_sites"] >= min_sites].sort_values("mirna_id", kind="stable")
+        yield predict.rank(table, how=how)
+
+
+def _of_genes(part: Path) -> Path:
+    """Where the genes of a chunk wait, beside its sites."""
+    return part.with_suffix(".genes")
 
 
 _DTYPES: dict[str, Any] = {"text": "str", "integer": np.int64, "number": np.float64, "score": np.float32}
@@ -855,7 +894,8 @@ def columns(model: Model, settings: Settings, *, whole: bool = False) -> tuple[t
     """The columns of the sites of such a scan; of the whole of it, or of a chunk."""
     settings = _settle(settings, model)
     extra = {column.name for column in _drawn(model)} if settings.duplexes else set()
-    extra |= ({"fp_per_kb", "q_value"} if whole else {"fp_per_kb"}) if settings.background else set()
+    if settings.background:
+        extra |= {"fp_per_kb", "occupancy", *(["q_value"] if whole else [])}
     return tuple(column for column in tables.SITES if column.required or column.name in extra)
 
 

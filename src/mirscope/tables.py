@@ -43,6 +43,7 @@ SITES = (
     Column("seed_start", "integer", "first nt of that seed match, 0-based; -1: none"),
     Column("fp_per_kb", "number", "sites as good in a kb of shuffled transcript, expected", required=False),
     Column("q_value", "number", "share of false ones among this miRNA's sites as good, expected", required=False),
+    Column("occupancy", "score", "share of time that the miRNA holds it, of the head for repression", required=False),
     Column("mfe", "number", "energy of the best duplex within the site, kcal/mol", required=False),
     Column("seed_pairing", "number", "probability that miRNA nt 2-8 are paired, mean", required=False),
     Column("supplementary_pairing", "number", "probability that miRNA nt 13-16 are paired, mean", required=False),
@@ -60,6 +61,7 @@ GENES = (
     Column("max_score", "score", "the best site's score"),
     Column("noisy_or", "score", "1 - prod(1 - score) over sites, taken as independent"),
     Column("n_sites", "integer", "sites"),
+    Column("repression", "number", "sum of the sites' occupancies: higher is more repressed", required=False),
     Column("rank", "integer", "1 is the best target of this miRNA"),
 )
 """A transcript with at least one site of a miRNA; in order of miRNA, rank."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mirscope.io import Record
     from mirscope.models import Model
 
-GeneScore = Literal["max", "noisy-or", "count"]
+GeneScore = Literal["repression", "max", "noisy-or", "count"]
 Example = Literal["pair", "gene"]
 Candidates = Literal["all", "seed", "peaks"]
 Cluster = Literal["none", "mirnas", "targets", "both"]
@@ -115,8 +115,15 @@ def scan(
     ] = False,
     duplex: Annotated[bool, typer.Option(help="Draw the best duplex of each site and give its energy.")] = True,
     gene_score: Annotated[
-        GeneScore, typer.Option(help="Rank genes by the best site, noisy-or of sites, or their number.")
-    ] = "max",
+        GeneScore | None,
+        typer.Option(
+            help="Rank genes by predicted repression, the best site, noisy-or of sites, or their number.",
+            show_default="repression where false sites are counted, else max",
+        ),
+    ] = None,
+    level: Annotated[
+        float, typer.Option(help="Free miRNA for --gene-score repression; 1: as in a transfection.")
+    ] = 1.0,
     min_sites: Annotated[int, typer.Option("--min-sites", min=1, help="Fewer sites make no target gene.")] = 1,
     formats: Annotated[
         list[str] | None,
@@ -171,6 +178,7 @@ def scan(
         fp_per_kb=fp_per_kb,
         background=background,
         prevalence=prevalence,
+        level=level,
         stride=stride,
         candidates=candidates,
         merge=not all_windows,

@@ -181,14 +181,18 @@ class Network(Model):
         out = np.empty((3, len(mirnas) * int((lengths // (NEAR + 1) + 1).sum())), np.int64)
         n = _find_peaks(tables, _array(text), bounds, lengths, begin, finish, *terms, factor, width, lowest, out)  # type: ignore[call-arg]
         row, number, start = torch.from_numpy(out[:, :n]).to(where)
-        windows = text.unfold(0, width, 1)[start]
-        logits = torch.cat([self(*pair) for pair in _blocks(mirnas[row], windows)])
+        windows, all_windows = text.unfold(0, width, 1), self._window_offset(text, width)
+        log_weight = [self._log_weight(*pair, *terms) for pair in _blocks(mirnas[row], windows[start])]
+        logits = self._normed(torch.cat(log_weight).to(where) + scale + by_mirna[row] + all_windows[start])
         good = logits >= least.to(logits)[row]
-        row, number, start, windows = row[good], number[good], start[good], windows[good]
-        opposite = torch.cat([self.best_duplexes(*pair) for pair in _blocks(mirnas[row], windows)])
-        first = (opposite >= 0).int().argmax(1)
-        start = start - torch.from_numpy(bounds).to(where)[number]
-        return row, number, start, start + opposite.gather(1, first[:, None])[:, 0] + first, logits[good]
+        row, number, start, logits = row[good], number[good], start[good], logits[good]
+        place = start + (width + SPAN) // 2  # about; exactly where it may be another's
+        close = _close(row, start, width + MIRNA_LENGTH + self.reach)
+        opposite = [self.best_duplexes(*pair) for pair in _blocks(mirnas[row[close]], windows[start[close]])]
+        first = (torch.cat(opposite) >= 0).int().argmax(1)
+        place[close] = start[close] + torch.cat(opposite).gather(1, first[:, None])[:, 0] + first
+        base = torch.from_numpy(bounds).to(where)[number]
+        return row, number, start - base, place - base, logits
 
     @torch.inference_mode()
     def duplexes(self, mirnas: Sequence[str], targets: Sequence[str]) -> dict[str, Sequence[Any]]:
@@ -234,6 +238,14 @@ class Network(Model):
         ends = torch.from_numpy(np.moveaxis(out, 3, 1).reshape(-1, len(windows), places)[: len(mirnas)])
         return ends.log().to(scale) + scale
 
+    def _log_weight(self, mirnas: Tensor, windows: Tensor, *terms: NDArray[Any]) -> Tensor:
+        """log Z (n,) of pairs as `_linear` scales it, in single precision: what a scan takes in place of `log_weight`."""
+        begin, finish = map(_array, self.flanks(windows).flip(2).float())
+        out = np.empty(len(mirnas), np.float32)
+        scores = _array(self.scores().flatten(3).flatten(0, 2).exp())
+        _add_pairs(scores, _array(_rows(mirnas.long()).T), _array(windows), begin, finish, *terms, out)  # type: ignore[call-arg]
+        return torch.from_numpy(out).log()
+
     def _normed(self, value: Tensor) -> Tensor:
         return self.norm(value.reshape(-1, 1).float()).reshape(value.shape)
 
@@ -260,6 +272,17 @@ def _array(tensor: Tensor) -> NDArray[Any]:
 def _blocks(mirnas: Tensor, windows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs so many at a time; at least one block."""
     return zip(mirnas.split(AT_ONCE), windows.split(AT_ONCE), strict=True)
+
+
+def _close(rows: Tensor, starts: Tensor, reach: int) -> Tensor:
+    """Which windows (n,) have another of the same row less than `reach` away."""
+    row, start = _array(rows), _array(starts)
+    order = np.lexsort((start, row))
+    near = np.zeros(len(order) + 1, bool)  # to the one before
+    near[1:-1] = (np.diff(row[order]) == 0) & (np.diff(start[order]) < reach)
+    close = np.empty(len(order), bool)
+    close[order] = near[:-1] | near[1:]
+    return torch.from_numpy(close).to(rows.device)
 
 
 def _bases(codes: Tensor) -> Tensor:
@@ -304,7 +327,8 @@ def _duplexes(mirna, target, table, start, end, gaps, extend, begin, finish, dif
     """log Z (n,), and its derivatives by the logarithm of each weight, which are probabilities and expected counts.
 
     Those of pairs are (n, position, window), of B and N (n, position), of G (n, 2, position), of E (n, 2), of exp(c)
-    and exp(d) (n, window); all zero unless asked to differentiate. A bar is the derivative of Z (design of the model).
+    and exp(d) (n, window); all zero unless asked to differentiate. A bar is the derivative of Z
+    (docs/decisions/017-duplex-training.md).
     """
     n, length = target.shape
     size, (extend0, extend1) = len(start), extend
@@ -322,14 +346,15 @@ def _duplexes(mirna, target, table, start, end, gaps, extend, begin, finish, dif
         total, before = 0.0, rna.N
         for i in range(size):
             weights, before = table[(i * 5 + before) * 5 + mirna[row, i]], mirna[row, i]
-            bulge = 0.0
-            for j in range(length - 1, -1, -1):
+            for j in range(length):
                 x[i + 1, j] = gaps[0, i] * m[i, j] + extend0 * x[i, j]
-                bulge = gaps[1, i] * m[i + 1, j + 1] + extend1 * bulge
-                y[i + 1, j] = bulge
                 on = m[i, j + 1] + x[i, j + 1] + y[i, j + 1]
                 m[i + 1, j] = weights[column[j]] * (start[i] * begin[row, j] + on)
                 total += end[i] * finish[row, j] * m[i + 1, j]
+            bulge = 0.0
+            for j in range(length - 1, -1, -1):  # apart, since only this goes from each to the next
+                bulge = gaps[1, i] * m[i + 1, j + 1] + extend1 * bulge
+                y[i + 1, j] = bulge
         log_weight[row] = np.log(total)
         if not differentiate:
             continue
@@ -389,21 +414,24 @@ SPAN = 22
 
 @numba.njit(fastmath=True, error_model="numpy", inline="always")
 def _column(t, b, f, start, end, gap0, gap1, extend0, extend1, m, y, a, x, up, diagonal, e):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """One target nucleotide: m, y, a (position, lane) of the nucleotide before are replaced; e is what ends here."""
+    """One target nucleotide: m, y, a (position, lane) of the nucleotide before are replaced; e is what ends here.
+
+    t (position, lane), b and f (lane) are exp(s), exp(c) and exp(d) there.
+    """
     for lane in range(LANES):
         x[lane] = up[lane] = diagonal[lane] = e[lane] = 0.0
     for i in range(len(start)):
-        fresh, open0, open1, last = start[i] * b, gap0[i], gap1[i], end[i] * f
+        fresh, open0, open1, last = start[i], gap0[i], gap1[i], end[i]
         for lane in range(LANES):
             x[lane] = open0 * up[lane] + extend0 * x[lane]
             bulge = open1 * m[i, lane] + extend1 * y[i, lane]
-            pair = t[i, lane] * (fresh + diagonal[lane])
+            pair = t[i, lane] * (fresh * b[lane] + diagonal[lane])
             diagonal[lane] = a[i, lane]
             a[i, lane] = pair + x[lane] + bulge
             y[i, lane] = bulge
             m[i, lane] = pair
             up[lane] = pair
-            e[lane] += last * pair
+            e[lane] += last * f[lane] * pair
 
 
 @numba.njit(fastmath=True, error_model="numpy", cache=True, nogil=True)
@@ -413,11 +441,13 @@ def _ends(table, window, begin, finish, start, end, gap0, gap1, extend, out):  #
     m, y, a = np.zeros((n, LANES), np.float32), np.zeros((n, LANES), np.float32), np.zeros((n, LANES), np.float32)
     x, up = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     diagonal, e = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    b, f = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     extend0, extend1, before = extend[0], extend[1], 4
     for j in range(len(window) - 1, -1, -1):
         here = window[j]
         t = table[before * 5 + here]
-        _column(t, begin[j], finish[j], start, end, gap0, gap1, extend0, extend1, m, y, a, x, up, diagonal, e)
+        b[:], f[:] = begin[j], finish[j]
+        _column(t, b, f, start, end, gap0, gap1, extend0, extend1, m, y, a, x, up, diagonal, e)
         place = min(j, last)
         for lane in range(LANES):
             out[place, lane] += e[lane]
@@ -430,6 +460,36 @@ def _add_ends(tables, windows, begin, finish, start, end, gap0, gap1, extend, ou
     for g in range(len(tables)):
         for w in range(len(windows)):
             _ends(tables[g], windows[w], begin[w], finish[w], start, end, gap0, gap1, extend, out[g, w])
+
+
+@numba.njit(fastmath=True, error_model="numpy", cache=True, nogil=True)
+def _add_pairs(scores, rows, windows, begin, finish, start, end, gap0, gap1, extend, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The sum (n,) of all duplexes of each pair, as many pairs at once as there are lanes; rows (position, n)."""
+    n, extend0, extend1 = len(start), extend[0], extend[1]
+    t, m = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
+    y, a = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
+    x, up = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    diagonal, e = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    b, f, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    row, column = np.empty((n, LANES), np.int64), np.empty(LANES, np.int64)
+    for low in range(0, len(out), LANES):
+        m[:], y[:], a[:], total[:], column[:] = 0.0, 0.0, 0.0, 0.0, rna.N
+        for i in range(n):
+            for lane in range(LANES):
+                row[i, lane] = rows[i, min(low + lane, len(out) - 1)]
+        for j in range(windows.shape[1] - 1, -1, -1):
+            for lane in range(LANES):
+                pair = min(low + lane, len(out) - 1)
+                column[lane] = column[lane] % 5 * 5 + windows[pair, j]
+                b[lane], f[lane] = begin[pair, j], finish[pair, j]
+            for i in range(n):
+                for lane in range(LANES):
+                    t[i, lane] = scores[row[i, lane], column[lane]]
+            _column(t, b, f, start, end, gap0, gap1, extend0, extend1, m, y, a, x, up, diagonal, e)
+            for lane in range(LANES):
+                total[lane] += e[lane]
+        for lane in range(min(LANES, len(out) - low)):
+            out[low + lane] = total[lane]
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
