@@ -178,7 +178,7 @@ def test_the_shipped_head_keeps_its_classes_in_order():
 
 # ------------------------------------------------------------------------------------------------------------- isoforms
 
-SCORES = pd.DataFrame({"mirna_id": "m", "target_id": ["a1", "a3", "b1"], "score": [0.6, 0.3, 0.2]})
+SCORES = pd.DataFrame({"mirna_id": "m", "target_id": ["a1", "a3", "b1"], "repression": [0.6, 0.3, 0.2]})
 TRANSCRIPTS = pd.DataFrame(
     {"target_id": ["a1", "a2", "a3", "b1", "c1"], "gene_id": list("aaabc"), "target_length": [10, 90, 50, 5, 5]}
 )
@@ -189,14 +189,13 @@ TRANSCRIPTS = pd.DataFrame(
 )
 def test_isoforms(how, expected):
     found = repression.combine(SCORES, TRANSCRIPTS, how=how)
-    assert dict(zip(found["gene_id"], found["score"], strict=True)) == pytest.approx(expected)
-    assert found["n_transcripts"].tolist() == [{"a": 3, "b": 1}[gene] for gene in expected]
+    assert dict(zip(found["target_id"], found["repression"], strict=True)) == pytest.approx(expected)
 
 
 def test_a_gene_of_one_transcript_keeps_its_score():
     single = TRANSCRIPTS.assign(gene_id=TRANSCRIPTS["target_id"])
     for how in ("mean", "max", "longest"):
-        assert repression.combine(SCORES, single, how=how)["score"].tolist() == SCORES["score"].tolist()
+        assert repression.combine(SCORES, single, how=how)["repression"].tolist() == SCORES["repression"].tolist()
 
 
 # --------------------------------------------------------------------------------------------------------------- errors

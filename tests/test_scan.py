@@ -555,3 +555,47 @@ def test_settings_that_make_no_sense(how, word):
 def test_a_model_without_peaks_says_so(model, mirnas, transcripts):
     with pytest.raises(UsageError, match="no peaks"):
         scan.scan(model, mirnas, transcripts, settings=scan.Settings(candidates="peaks"))
+
+
+def test_genes_count_the_weak_sites_of_called_pairs(duplex, mirnas, transcripts, tmp_path):
+    path = tmp_path / "t.fa"
+    io.write_fasta(transcripts, path)
+    how = scan.Settings(fp_per_kb=0.1, background=20_000)
+    scan.scan_files(duplex, mirnas, scan.Transcripts(path), tmp_path / "out", settings=how)
+    genes = pd.read_csv(tmp_path / "out" / "genes.tsv", sep="\t").set_index(["mirna_id", "target_id"])
+    called = io.read_sites(tmp_path / "out" / "sites.tsv")
+    everything = scan.scan(duplex, mirnas, transcripts, settings=replace(how, fp_per_kb=1.0))
+    sums = everything.groupby(["mirna_id", "target_id"])["occupancy"].sum()
+    assert set(genes.index) == set(zip(called["mirna_id"], called["target_id"], strict=True))
+    np.testing.assert_allclose(genes["score"], sums.reindex(genes.index), rtol=0.02)  # another background's pilot
+    assert (genes["score"] == genes["repression"]).all()
+    assert len(everything) > len(called)
+
+
+def test_genes_of_isoforms(run, tmp_path, mirnas, transcripts):
+    io.write_fasta(mirnas, tmp_path / "m.fa")
+    io.write_fasta(transcripts, tmp_path / "t.fa")
+    rows = [f"{record.id}\t{'long' if len(record.sequence) > 100 else 'short'}\n" for record in transcripts]
+    (tmp_path / "map.tsv").write_text("".join(rows[:-1]))
+    plain = "scan m.fa t.fa --background 20000 -p 0.1 --threads 1"
+    command = f"{plain} --genes map.tsv"
+    _, err = run(f"{command} -o mean")
+    assert "1 of 6 transcripts have no gene" in err
+    (tmp_path / "map.tsv").write_text("".join(rows))
+    tables_ = {}
+    for name in ("mean", "max"):
+        run(f"{command} -o {name} --isoforms {name} --quiet")
+        tables_[name] = pd.read_csv(tmp_path / name / "genes.tsv", sep="\t").set_index(["mirna_id", "target_id"])
+    assert {gene for _, gene in tables_["mean"].index} == {"long", "short"}
+    run(f"{plain} -o each --quiet")
+    each = pd.read_csv(tmp_path / "each" / "genes.tsv", sep="\t")
+    each["target_id"] = each["target_id"].map(dict(row.split() for row in rows))
+    grouped = each.groupby(["mirna_id", "target_id"])["repression"]
+    sizes = {"long": 2, "short": 4}
+    for index, row in tables_["mean"].iterrows():
+        assert row["score"] == pytest.approx(grouped.sum()[index] / sizes[index[1]], rel=1e-4)
+        assert tables_["max"].loc[index, "score"] == pytest.approx(grouped.max()[index], rel=1e-4)
+    run("scan m.fa t.fa --genes map.tsv --gtf map.tsv -o x", code=2)
+    (tmp_path / "map.tsv").write_text("other\tgene\n")
+    _, err = run(f"{command} -o none", code=1)
+    assert err.count("\n") == 1 and "names none of the 6" in err

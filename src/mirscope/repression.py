@@ -166,25 +166,26 @@ def local_au(codes: NDArray[np.int8]) -> Array:
     return np.divide(np.correlate(is_au, beside), total, out=np.full(len(codes), MEAN_AU), where=total > 0)
 
 
-def combine(scores: pd.DataFrame, transcripts: pd.DataFrame, *, how: Isoforms = "mean") -> pd.DataFrame:
-    """Scores of genes from those of their transcripts (isoforms).
+def combine(table: pd.DataFrame, transcripts: pd.DataFrame, *, how: Isoforms = "mean") -> pd.DataFrame:
+    """Rows of genes from those of their transcripts (isoforms).
 
     What is measured of a gene is the sum of its isoforms. Where nothing tells how much there is of each, the mean takes
     them as equal: a site that all of them have counts whole, one that a third of them have a third.
 
     Args:
-        scores: columns mirna_id, target_id, score; transcripts without a row have no site and score 0.
+        table: columns mirna_id, target_id and any of max_score, noisy_or, n_sites, repression (`predict.summed`);
+            transcripts without a row are not repressed.
         transcripts: columns target_id, gene_id, target_length; every transcript that was searched.
-        how: mean; max, the most repressed isoform; longest, the isoform with the longest sequence (of equals the first
-            id in the alphabet).
+        how: what repression is: mean; max, that of the most repressed isoform; longest, that of the isoform with the
+            longest sequence (of equals the first id in the alphabet), the only one that counts at all then. The other
+            columns are the largest of any isoform.
 
     Returns:
-        mirna_id, gene_id, score, n_transcripts: a row for each pair with a score above 0, in the order of the first
-        transcript of each in `scores`.
+        The same columns, `target_id` being the gene: a row for each pair, in the order of its first transcript.
 
     Raises:
         UsageError: no such way.
-        TableError: a scored transcript is not in `transcripts`, or one is there twice.
+        TableError: a transcript of the table is not in `transcripts`, or one is there twice.
     """
     if how not in get_args(Isoforms):
         raise UsageError(f"no way {how!r} to combine isoforms; expected {', '.join(get_args(Isoforms))}")
@@ -192,19 +193,17 @@ def combine(scores: pd.DataFrame, transcripts: pd.DataFrame, *, how: Isoforms = 
         raise TableError(
             f"transcript {transcripts['target_id'][twice].iloc[0]!r} comes twice; expected one gene of each"
         )
-    n_transcripts = transcripts.groupby("gene_id")["target_id"].size()
     if how == "longest":
         by_length = transcripts.sort_values(["target_length", "target_id"], ascending=[False, True])
-        used = by_length.drop_duplicates("gene_id")["target_id"]
-    gene = scores["target_id"].map(transcripts.set_index("target_id")["gene_id"])
+        table = table[table["target_id"].isin(by_length.drop_duplicates("gene_id")["target_id"])]
+    gene = table["target_id"].map(transcripts.set_index("target_id")["gene_id"])
     if (lost := gene.isna()).any():
-        raise TableError(f"transcript {scores['target_id'][lost].iloc[0]!r} has no gene")
-    table = scores[["mirna_id", "score"]].assign(gene_id=gene)
-    if how == "longest":
-        table = table[scores["target_id"].isin(used)]
-    grouped = table.groupby(["mirna_id", "gene_id"], sort=False, observed=True)["score"]
-    found = (grouped.sum() if how == "mean" else grouped.max()).reset_index()
-    found["n_transcripts"] = found["gene_id"].map(n_transcripts)
-    if how == "mean":
-        found["score"] /= found["n_transcripts"]
-    return found[found["score"] > 0].reset_index(drop=True)[["mirna_id", "gene_id", "score", "n_transcripts"]]
+        raise TableError(f"transcript {table['target_id'][lost].iloc[0]!r} has no gene")
+    columns = {name: "max" for name in table if name not in ("mirna_id", "target_id")}
+    if how == "mean" and "repression" in columns:
+        columns["repression"] = "sum"
+    found = table.assign(target_id=gene).groupby(["mirna_id", "target_id"], sort=False, observed=True).agg(columns)
+    found = found.reset_index()
+    if how == "mean" and "repression" in columns:
+        found["repression"] /= found["target_id"].map(transcripts.groupby("gene_id")["target_id"].size())
+    return found

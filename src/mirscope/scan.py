@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -223,6 +223,8 @@ def scan_files(
     settings: Settings | None = None,
     how: predict.GeneScore | None = None,
     min_sites: int = 1,
+    genes_of: Mapping[str, str] | None = None,
+    isoforms: repression.Isoforms = "mean",
     formats: Sequence[str] = ("tsv", "bed", "gff3"),
     plots: int = 0,
     threads: int = 1,
@@ -242,6 +244,8 @@ def scan_files(
         settings: what is called a site.
         how: what genes are ranked by, see `predict.genes`.
         min_sites: fewer sites make no target.
+        genes_of: the gene of each transcript, for genes.tsv; default: each is its own.
+        isoforms: how the transcripts of a gene are combined, see `repression.combine`.
         formats: of the sites, from `FORMATS`; genes.tsv is always written.
         plots: transcripts to draw, the best first.
         threads: processes that share the work.
@@ -253,6 +257,7 @@ def scan_files(
         UsageError: `folder` holds an unfinished run that is not to be resumed, or is another one.
     """
     began, settings = time.perf_counter(), _settle(settings, model)
+    weak = how in (None, "repression") and bool(settings.background)
     for format_ in formats:
         if format_ not in FORMATS:
             raise UsageError(f"no format {format_!r}; expected {', '.join(FORMATS)}")
@@ -262,13 +267,13 @@ def scan_files(
         "weights": models.fingerprint(model),
         "mirnas": _fingerprint_records(mirnas),
         "transcripts": runs.checksum(transcripts.path),
-        "settings": asdict(settings),
+        "settings": asdict(settings) | {"weak_sites": weak},
     }
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file; expected a folder to write to", path=folder)
     parts = folder / "unfinished"
     _begin(parts, identity, resume)
-    calls = replace(_calls(model, mirnas, transcripts, settings, threads), weak=True)
+    calls = replace(_calls(model, mirnas, transcripts, settings, threads), weak=weak)
     n_windows = n_scored = n_nt_in_all = 0
     paths: list[Path] = []
     missing: deque[tuple[Path, int]] = deque()
@@ -300,11 +305,22 @@ def scan_files(
 
     def genes() -> Iterator[pd.DataFrame]:
         nonlocal n_genes, best
-        for block in _genes(paths, mirnas, n_sites, how=how, min_sites=min_sites):
-            n_genes += len(block)
-            ranked = pd.concat([best, block]).sort_values(["rank", "score"], ascending=[True, False], kind="stable")
-            best = ranked.drop_duplicates("target_id").head(plots)
-            yield block
+        for block in _genes(paths, mirnas, n_sites):
+            ranked = predict.rank(block[block["n_sites"] >= min_sites], how=how)
+            if plots:
+                both = pd.concat([best, ranked]).sort_values(["rank", "score"], ascending=[True, False], kind="stable")
+                best = both.drop_duplicates("target_id").head(plots)
+            if genes_of:
+                block = repression.combine(block, isoforms_of, how=isoforms)
+                ranked = predict.rank(block[block["n_sites"] >= min_sites], how=how)
+            n_genes += len(ranked)
+            yield ranked
+
+    if genes_of:
+        isoforms_of = pd.DataFrame(
+            [(record.id, genes_of[record.id], len(record.sequence)) for record in transcripts],
+            columns=["target_id", "gene_id", "target_length"],
+        )
 
     files.append(folder / "genes.tsv")
     shown = [column.name for column in tables.GENES if column.required or settings.background]
@@ -659,7 +675,9 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) 
         found = model.duplexes(queries, [chunk.transcripts[t].sequence[low:high] for t, low, high in places])
         for column in _drawn(model):
             sites[column.name] = pd.Series(found[column.name], dtype=_DTYPES[column.kind])
-        sites["duplex_start"] = sites["duplex_start"].where(sites["duplex_start"] < 0, sites["duplex_start"] + sites["start"])
+        sites["duplex_start"] = sites["duplex_start"].where(
+            sites["duplex_start"] < 0, sites["duplex_start"] + sites["start"]
+        )
     return _Found(sites, genes, n_windows)
 
 
@@ -867,19 +885,15 @@ def _genes(
     parts: Sequence[Path],
     mirnas: Sequence[Record],
     n_sites: int,
-    *,
-    how: predict.GeneScore | None,
-    min_sites: int,
 ) -> Iterator[pd.DataFrame]:
-    """The ranked genes of all finished chunks, miRNAs in their own order; so many miRNAs at a time as memory allows."""
+    """`predict.summed` of all finished chunks, miRNAs in their own order; so many miRNAs at a time as memory allows."""
     ids = [record.id for record in mirnas]
     size = max(1, len(ids) * SITES_AT_ONCE // max(n_sites, SITES_AT_ONCE))
     for low in range(0, len(ids), size):
         block = ids[low : low + size]
         table = pd.concat(pd.read_parquet(_of_genes(part), filters=[("mirna_id", "in", block)]) for part in parts)
         table["mirna_id"] = pd.Categorical(table["mirna_id"], block)
-        table = table[table["n_sites"] >= min_sites].sort_values("mirna_id", kind="stable")
-        yield predict.rank(table, how=how)
+        yield table.sort_values("mirna_id", kind="stable", ignore_index=True)
 
 
 def _of_genes(part: Path) -> Path:

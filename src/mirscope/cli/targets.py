@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 GeneScore = Literal["repression", "max", "noisy-or", "count"]
 Example = Literal["pair", "gene"]
 Candidates = Literal["all", "seed", "peaks"]
+Isoforms = Literal["mean", "max", "longest"]
 Cluster = Literal["none", "mirnas", "targets", "both"]
 
 
@@ -125,6 +126,13 @@ def scan(
         float, typer.Option(help="Free miRNA for --gene-score repression; 1: as in a transfection.")
     ] = 1.0,
     min_sites: Annotated[int, typer.Option("--min-sites", min=1, help="Fewer sites make no target gene.")] = 1,
+    genes: Annotated[
+        Path | None, typer.Option(help="Table of two columns, transcript and gene: genes.tsv is of these genes.")
+    ] = None,
+    gtf: Annotated[Path | None, typer.Option("--gtf", help="The same from an annotation, GTF or GFF3.")] = None,
+    isoforms: Annotated[
+        Isoforms, typer.Option(help="A gene's repression: its transcripts' mean, largest, or that of the longest one.")
+    ] = "mean",
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -186,7 +194,9 @@ def scan(
     )
     with _spooled(transcripts) as path:
         target = library.Transcripts(path, number_duplicates=duplicate_ids)
-        n_nt = sum(len(record.sequence) for record in target)  # reads and checks all of it before the work starts
+        ids = [(record.id, len(record.sequence)) for record in target]  # reads and checks all of it before the work
+        n_nt = sum(length for _, length in ids)
+        genes_of = _genes_of([name for name, _ in ids], genes, gtf) if genes or gtf else None
         if str(output) == "-":
             sites = library.iter_sites(network, queries, target, settings=settings, threads=threads)
             io.write_tsv(sites, output, [column.name for column in library.columns(network, settings)])
@@ -200,6 +210,8 @@ def scan(
                 settings=settings,
                 how=gene_score,
                 min_sites=min_sites,
+                genes_of=genes_of,
+                isoforms=isoforms,
                 formats=formats or ("tsv", "bed", "gff3"),
                 plots=plot,
                 threads=threads,
@@ -211,6 +223,22 @@ def scan(
     log = logging.getLogger("mirscope")
     log.info("%s; %s sites, %s genes", rate, f"{summary.n_sites:,}", f"{summary.n_genes:,}")
     log.info("results: %s", " ".join(map(str, summary.files)))
+
+
+def _genes_of(ids: Sequence[str], genes: Path | None, gtf: Path | None) -> dict[str, str]:
+    """The gene of each transcript; one that is not in the map is its own, which is counted in the log."""
+    from mirscope import annotation
+
+    if genes and gtf:
+        raise UsageError("give --genes or --gtf, not both")
+    known = annotation.read_gene_map(genes) if genes else annotation.read_annotation(Path(str(gtf)))
+    found = dict(zip(ids, annotation.names(ids, known)["gene_id"], strict=True))
+    lost = sum(not gene for gene in found.values())
+    if lost == len(ids):
+        raise InputError(f"names none of the {lost} transcripts", path=genes or gtf)
+    if lost:
+        logging.getLogger("mirscope").warning("%d of %d transcripts have no gene: each is its own", lost, len(ids))
+    return {name: gene or name for name, gene in found.items()}
 
 
 app.command("predict", help="The same as `scan`.", short_help="The same as scan.")(scan)

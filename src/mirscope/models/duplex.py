@@ -239,7 +239,7 @@ class Network(Model):
         return ends.log().to(scale) + scale
 
     def _log_weight(self, mirnas: Tensor, windows: Tensor, *terms: NDArray[Any]) -> Tensor:
-        """log Z (n,) of pairs as `_linear` scales it, in single precision: what a scan takes in place of `log_weight`."""
+        """log Z (n,) of pairs as `_linear` scales it, in single precision: a scan's `log_weight`."""
         begin, finish = map(_array, self.flanks(windows).flip(2).float())
         out = np.empty(len(mirnas), np.float32)
         scores = _array(self.scores().flatten(3).flatten(0, 2).exp())
