@@ -596,6 +596,6 @@ def test_genes_of_isoforms(run, tmp_path, mirnas, transcripts):
         assert row["score"] == pytest.approx(grouped.sum()[index] / sizes[index[1]], rel=1e-4)
         assert tables_["max"].loc[index, "score"] == pytest.approx(grouped.max()[index], rel=1e-4)
     run("scan m.fa t.fa --genes map.tsv --gtf map.tsv -o x", code=2)
-    (tmp_path / "map.tsv").write_text("other\tgene\n")
+    (tmp_path / "map.tsv").write_text("other\tg1\n")
     _, err = run(f"{command} -o none", code=1)
     assert err.count("\n") == 1 and "names none of the 6" in err

@@ -245,7 +245,10 @@ def drops(one, other, held_one, held_other, shift):
     def logits(text, held):
         low, high = held
         starts = [n for n in range(len(text) - 7) if (n < high and n + 8 > low if low < high else n < low < n + 8)]
-        return {n: float(model(*model.encode([LET7], [text[n : n + 8]]))[0]) for n in starts}
+        windows = {n: text[n : n + 8] for n in starts}
+        if not windows:  # of a deletion at an end only the nt beside it are left
+            windows = {max(0, low - 7): text[max(0, low - 7) : high + 7]}
+        return {n: float(model(*model.encode([LET7], [window]))[0]) for n, window in windows.items()}
 
     here, there = logits(one, held_one), logits(other, held_other)
     found = [0.0]

@@ -38,6 +38,8 @@ MIRNA_LENGTH = 25
 NEVER = -30.0
 """Score of a pair with an N."""
 FLANK = 12
+DENSE = 100
+"""Targets up to this length have their flanks from a dense matrix, nt."""
 SEED, SUPPLEMENTARY = (1, 8), (12, 16)
 """Parts of the miRNA, 0-based, half-open: nt 2-8 and 13-16."""
 _MAY_PAIR = torch.zeros(5, 5, dtype=torch.bool)
@@ -120,11 +122,19 @@ class Network(Model):
 
     def flanks(self, target: Tensor) -> Tensor:
         """exp(c) and exp(d), (2, n, window), the target 3'->5'."""
+        n, length = target.shape
         if not self.context:
-            return torch.ones(2, *target.shape, dtype=torch.double, device=target.device)
-        bases = _bases(target).to(self.flank).transpose(1, 2)
-        found = F.conv1d(bases, self.flank, padding=FLANK).double()  # (n, 2, window)
-        return found.flip(2).exp().transpose(0, 1)
+            return torch.ones(2, n, length, dtype=torch.double, device=target.device)
+        bases = _bases(target).to(self.flank)  # (n, length, 4)
+        if length > DENSE:
+            found = F.conv1d(bases.transpose(1, 2), self.flank, padding=FLANK).transpose(0, 1)
+        else:  # one matrix for all windows, which is ten times as fast
+            places = torch.arange(length, device=target.device)
+            shift = places[:, None] - places + FLANK  # (of the base, of the column)
+            beside = F.pad(self.flank, (0, 1))[:, :, shift.where((shift >= 0) & (shift <= 2 * FLANK), 2 * FLANK + 1)]
+            matrix = beside.permute(2, 1, 0, 3).flatten(2).flatten(0, 1)  # (length and nt, which and column)
+            found = (bases.flatten(1) @ matrix).view(n, 2, length).transpose(0, 1)
+        return found.double().flip(2).exp()
 
     def offset(self, mirna: Tensor, target: Tensor) -> Tensor:
         """o(m) + w(t), (n,)."""
