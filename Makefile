@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/mirscope scan examples/mirnas.fa examples/utr3_reporters.fa -o results/demo-seed --model seed --plot 2
 	@$(BIN)/python examples/check.py results/demo/sites.tsv
 	@$(BIN)/python examples/check.py results/demo-seed/sites.tsv
-	@echo "Results: results/demo (miTAR, the default model) and results/demo-seed (seed matches): sites.tsv, genes.tsv,"
+	@echo "Results: results/demo (duplex, the default model) and results/demo-seed (seed matches): sites.tsv, genes.tsv,"
 	@echo "sites.bed, sites.gff3, plots/. Which of them to believe: README.md, 'How sure to be'."
 
 test: setup
