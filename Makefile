@@ -41,6 +41,9 @@ bench: setup
 docs: setup
 	$(BIN)/python recipes/audits.py
 	$(BIN)/python recipes/tables.py
+	$(BIN)/python recipes/scan_rates.py
+	$(BIN)/python recipes/genes.py
+	$(BIN)/python recipes/enrichment.py
 
 clean:
 	rm -rf .venv results bench/latest

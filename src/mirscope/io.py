@@ -566,7 +566,7 @@ def write_gff3(sites: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -
     with _output(path) as file:
         file.write(b"##gff-version 3\n")
         for table in _chunks(sites):
-            energies = table["mfe"] if "mfe" in table else [None] * len(table)
+            numbers = {name: table[name].tolist() for name in ("fp_per_kb", "q_value", "mfe") if name in table}
             rows = zip(
                 table["target_id"],
                 table["start"],
@@ -575,15 +575,14 @@ def write_gff3(sites: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -
                 table["strand"],
                 table["mirna_id"],
                 table["seed_type"],
-                energies,
                 strict=True,
             )
-            for target, start, end, score, strand, mirna, seed, mfe in rows:
+            for row, (target, start, end, score, strand, mirna, seed) in enumerate(rows):
                 n += 1
                 name = _GFF3_VALUE.sub(_percent, mirna)
                 attributes = [f"ID=site{n}", f"Name={name}", f"mirna={name}"]
                 attributes += [f"seed_type={_GFF3_VALUE.sub(_percent, seed)}"] if seed else []
-                attributes += [f"mfe={mfe:.6g}"] if mfe is not None else []
+                attributes += [f"{name}={values[row]:.6g}" for name, values in numbers.items()]
                 fields = [
                     _GFF3_SEQID.sub(_percent, target),
                     "mirscope",
