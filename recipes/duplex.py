@@ -400,6 +400,7 @@ def record(
     model.provenance = {
         "data": CHIMERAS,
         "soft_labels": SOFT,
+        "left_out": [f"{name}:test" for name in TESTS],
         "n": {"train": 2 * len(known.train), "soft": len(known.soft), "test": len(test)},
         "settings": asdict(recipe) | {"random_state": STATES[0]},
         "valid": {part: [round(value, 6) for value in row] for part, row in by_state(held).items()},

@@ -439,7 +439,12 @@ def sites(*rows):
         strand=pd.Series(["+"] * n, dtype="str"),
         n_windows=np.full(n, 2),
         seed_start=table.start,
+        fp_per_kb=np.full(n, 0.05),
+        q_value=np.full(n, 0.2),
+        occupancy=np.full(n, 0.1),
         mfe=np.full(n, -12.3),
+        seed_pairing=np.full(n, 0.9),
+        supplementary_pairing=np.full(n, 0.3),
         duplex_start=np.full(n, -1),
         duplex_target=pd.Series(["AC-G"] * n, dtype="str"),
         duplex_pairs=pd.Series(["|  :"] * n, dtype="str"),
@@ -560,11 +565,11 @@ def test_write_gff3(tmp_path):
         "0.123457",
         "+",
         ".",
-        "ID=site1;Name=let-7a;mirna=let-7a;seed_type=8mer;mfe=-12.3",
+        "ID=site1;Name=let-7a;mirna=let-7a;seed_type=8mer;fp_per_kb=0.05;q_value=0.2;mfe=-12.3",
     ]
-    assert lines[2].endswith("\tID=site2;Name=miR-21;mirna=miR-21;mfe=-12.3")
+    assert lines[2].endswith("\tID=site2;Name=miR-21;mirna=miR-21;fp_per_kb=0.05;q_value=0.2;mfe=-12.3")
     assert lines[3].startswith("a%3Bb%3Dc%20d\t")
-    io.write_gff3(TWO[0].assign(mirna_id="a=b;c,d&e%f").drop(columns="mfe"), path)
+    io.write_gff3(TWO[0].assign(mirna_id="a=b;c,d&e%f").drop(columns=["fp_per_kb", "q_value", "mfe"]), path)
     assert (
         path.read_text()
         .splitlines()[1]
