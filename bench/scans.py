@@ -31,13 +31,9 @@ ALL = {
     "human": ("hsa_mature_mirbase22", "human_3utr_mirmark", "hsa-"),
     "fly": ("mature_mirbase22", "fly_3utr", "dme-"),
 }
+FAST = ("--no-duplex", "--gene-score", "max")
 SCANS = {
-    "duplex": [
-        ("human", None, ()),
-        ("human", None, ("--no-duplex",)),
-        ("fly", None, ()),
-        ("fly", None, ("--no-duplex",)),
-    ],
+    "duplex": [(species, None, options) for species in ALL for options in ((), FAST)],
     "mitar": [("human", HUMAN, ("-p", "0.9", "--no-duplex")), ("fly", FLY, ("-p", "0.9", "--no-duplex"))],
 }
 """Species, miRNAs (none: all of the species), options."""

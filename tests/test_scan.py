@@ -599,3 +599,23 @@ def test_genes_of_isoforms(run, tmp_path, mirnas, transcripts):
     (tmp_path / "map.tsv").write_text("other\tg1\n")
     _, err = run(f"{command} -o none", code=1)
     assert err.count("\n") == 1 and "names none of the 6" in err
+
+
+def test_genes_by_repression_without_a_background_are_refused_before_the_work(run, tmp_path, mirnas, transcripts):
+    io.write_fasta(mirnas, tmp_path / "m.fa")
+    io.write_fasta(transcripts, tmp_path / "t.fa")
+    _, err = run("scan m.fa t.fa -m seed --gene-score repression -o out", code=2)
+    assert "--fp-per-kb" in err
+    assert not (tmp_path / "out").exists()
+    run("scan m.fa t.fa -m seed --gene-score repression --background 20000 -o out --threads 1 --quiet")
+    genes = pd.read_csv(tmp_path / "out" / "genes.tsv", sep="\t")
+    assert (genes["score"] == genes["repression"]).all()
+    assert genes["score"].gt(0).all()
+
+
+@pytest.mark.parametrize("text", ["ACGUACGUACGUACG", "N" * 80, "A" * 200, "ACGU" * 12 + "AC"])
+def test_odd_transcripts_have_a_background_too(duplex, text):
+    found = scan.scan(
+        duplex, [Record("m", LET7)], [Record("t", text)], settings=scan.Settings(background=10_000, fp_per_kb=1)
+    )
+    assert list(found.columns)[-4:] == ["duplex_start", "duplex_target", "duplex_pairs", "duplex_mirna"]

@@ -40,8 +40,8 @@ BACKGROUND = 200_000
 LEAST_BACKGROUND = 10_000
 MOST_PER_KB = 1.0
 """False sites of a miRNA that can be asked for."""
-KEPT = 2
-"""Times as many that a background keeps, about."""
+KEPT_PER_KB = 2.0
+"""Shuffled sites of a miRNA that its background keeps, about."""
 PILOT = 20_000
 """nt of shuffled transcript that tell from what logit there are so many."""
 WINDOWS_AT_ONCE = 2048
@@ -156,7 +156,7 @@ def iter_sites(
 ) -> Iterator[pd.DataFrame]:
     """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks.
 
-    Without q-values, which take all sites of a miRNA.
+    Without q-values, which take all sites of a miRNA. Where there is a background, transcripts are read three times.
     """
     settings = _settle(settings, model)
     _check_mirnas(mirnas, model)
@@ -261,6 +261,8 @@ def scan_files(
     for format_ in formats:
         if format_ not in FORMATS:
             raise UsageError(f"no format {format_!r}; expected {', '.join(FORMATS)}")
+    if how == "repression" and not settings.background:
+        raise UsageError("genes by repression take rates of false sites: give --fp-per-kb or --background")
     _check_mirnas(mirnas, model)
     identity = {
         "model": model.name,
@@ -489,8 +491,7 @@ def shuffled_sites(
         row = _Row(_Chunk(mirnas, records, 0), model.lengths[-1])
         starts = np.arange(0, min(PILOT, len(row.codes) - model.lengths[-1] + 1), model.stride)
         overlap = model.lengths[-1] / model.stride  # windows that hold the same site
-        rate = KEPT * max(settings.fp_per_kb or 0.0, MOST_PER_KB)
-        n_kept = min(len(starts) - 1, math.ceil(rate * overlap * len(starts) * model.stride / 1000))
+        n_kept = min(len(starts) - 1, math.ceil(KEPT_PER_KB * overlap * len(starts) * model.stride / 1000))
         least = -np.partition(-_logits(model, mirnas, row.codes, starts), n_kept, axis=1)[:, n_kept].astype(np.float64)
     own = model if threads == 1 else copy.deepcopy(model).cpu()
     shared = own, settings, _Calls(least), threads > 1

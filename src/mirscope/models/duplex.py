@@ -187,13 +187,13 @@ class Network(Model):
         lengths = np.array([len(transcript) for transcript in transcripts])
         bounds = np.cumsum(lengths + FLANK) - lengths - FLANK
         begin, finish = map(_array, self.flanks(text[None])[:, 0].flip(1).float())
-        factor = _array(self._window_offset(text, width).exp())
+        windows, by_window = text.unfold(0, width, 1), self._window_offset(text, width)
+        factor = _array(by_window.exp())
         out = np.empty((3, len(mirnas) * int((lengths // (NEAR + 1) + 1).sum())), np.int64)
         n = _find_peaks(tables, _array(text), bounds, lengths, begin, finish, *terms, factor, width, lowest, out)  # type: ignore[call-arg]
         row, number, start = torch.from_numpy(out[:, :n]).to(where)
-        windows, all_windows = text.unfold(0, width, 1), self._window_offset(text, width)
         log_weight = [self._log_weight(*pair, *terms) for pair in _blocks(mirnas[row], windows[start])]
-        logits = self._normed(torch.cat(log_weight).to(where) + scale + by_mirna[row] + all_windows[start])
+        logits = self._normed(torch.cat(log_weight).to(where) + scale + by_mirna[row] + by_window[start])
         good = logits >= least.to(logits)[row]
         row, number, start, logits = row[good], number[good], start[good], logits[good]
         place = start + (width + SPAN) // 2  # about; exactly where it may be another's
@@ -413,7 +413,7 @@ LANES = 32
 LARGEST = 75.0
 """Logarithm of a weight that single precision holds with room for the flanks."""
 MARGIN = 0.25
-"""Logit by which the estimate of a window may be below the exact value; found to be below .13 (docs/scans.md)."""
+"""Logit by which the estimate of a window may be below the exact value; found to be below .13 (decision 020)."""
 AT_ONCE = 2048
 """Pairs that are looked at exactly in one call."""
 NEAR = 10
