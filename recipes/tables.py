@@ -196,14 +196,16 @@ def calls_per_kb(table: pd.DataFrame) -> np.ndarray:
 def headline(measured: dict, calls: dict[str, list[str]], fair: list[tuple]) -> str:
     """The table of the README: the honest column last, the fair one beside it."""
     shown = ("mirtarraw:test", "deepmirnatar:test", "clash_helwak2013_1to1:test", "clash_hejret2023:test", HONEST)
-    again = {row[0].removesuffix(", retrained"): short(float(row[1].split()[0])) for row in fair}
+    again = {row[0].removesuffix(", retrained"): row[1] for row in fair}
     rows = []
     ours = [name for name in calls if name.startswith("duplex")]
     for name in dict.fromkeys([*ours, "seed", *UNWEIGHTED, *calls, *LEARNED.values()]):
         cells = []
         for data in shown:
-            value = measured[data].get(name, {}).get("auroc", float("nan"))
-            cells.append(short(value) + (" †" if value == value and name in measured[data]["seen"] else ""))
+            found = measured[data].get(name, {})
+            value = found.get("auroc", float("nan"))
+            text = interval(found, "auroc") if data == HONEST and value == value else short(value)
+            cells.append(text + (" †" if value == value and name in measured[data]["seen"] else ""))
         per_kb = calls[name][1].split("(")[1].rstrip(")") if name in calls else ""
         rows.append((name, *cells, again.get(name, "") if name not in UNWEIGHTED else "no training", per_kb))
     header = ("AUROC on", *(SETS[data] for data in shown), "the same, after training on its training part", "calls/kb")
