@@ -11,7 +11,7 @@ from __future__ import annotations
 import io as text
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,17 +110,25 @@ def seed_scores(groups: Sequence[Family], transcripts: Sequence[Record]) -> Matr
     return scores
 
 
-def model_scores(model: Model, groups: Sequence[Family], transcripts: Sequence[Record], *, threads: int = 1) -> Matrix:
+def model_scores(
+    model: Model,
+    groups: Sequence[Family],
+    transcripts: Sequence[Record],
+    *,
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> Matrix:
     """Predicted repression by the sites of a scan (`predict.genes`), mean over each family (families, transcripts).
 
-    Weak sites count too: all that `repression` has learned to weigh.
+    Weak sites count too: all that `repression` has learned to weigh. `report` is called with the nt of transcripts
+    done, as they are done.
     """
     mirnas = [record for family in groups for record in family.mirnas]
     row = {record.id: number for number, family in enumerate(groups) for record in family.mirnas}
     column = {record.id: number for number, record in enumerate(transcripts)}
     scores = np.zeros((len(groups), len(transcripts)))
     settings = scan.Settings(duplexes=False, fp_per_kb=repression.load().fp_per_kb)
-    for sites in scan.iter_sites(model, mirnas, transcripts, settings=settings, threads=threads):
+    for sites in scan.iter_sites(model, mirnas, transcripts, settings=settings, threads=threads, report=report):
         found = predict.genes(sites, how="repression")
         rows, columns = found["mirna_id"].map(row).to_numpy(), found["target_id"].map(column).to_numpy()
         np.add.at(scores, (rows, columns), found["score"].to_numpy())

@@ -153,16 +153,19 @@ def iter_sites(
     *,
     settings: Settings | None = None,
     threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
 ) -> Iterator[pd.DataFrame]:
     """The table of `scan` in chunks, in flat memory; a miRNA and a transcript are never in two chunks.
 
     Without q-values, which take all sites of a miRNA. Where there is a background, transcripts are read three times.
+    `report` is called with the nt of transcripts done, as they are done.
     """
     settings = _settle(settings, model)
     _check_mirnas(mirnas, model)
     calls = _calls(model, mirnas, transcripts, settings, threads)
     for found in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads):
         yield found.sites
+        report(found.n_nt)
 
 
 def least_logits(
@@ -278,7 +281,7 @@ def scan_files(
     calls = replace(_calls(model, mirnas, transcripts, settings, threads), weak=weak)
     n_windows = n_scored = n_nt_in_all = 0
     paths: list[Path] = []
-    missing: deque[tuple[Path, int]] = deque()
+    missing: deque[Path] = deque()
 
     def todo() -> Iterator[_Chunk]:
         nonlocal n_windows, n_nt_in_all
@@ -289,16 +292,16 @@ def scan_files(
                 n_windows += _n_windows(model, chunk, settings)
                 report(chunk.n_nt)
             else:
-                missing.append((paths[-1], chunk.n_nt))
+                missing.append(paths[-1])
                 yield chunk
 
     for found in _in_order(model, todo(), settings, calls, threads):
-        path, n_nt = missing.popleft()
+        path = missing.popleft()
         found.genes.to_parquet(_of_genes(path), index=False)
         io.write_parquet([found.sites], path, columns(model, settings))
         n_windows += found.n_windows
         n_scored += found.n_windows
-        report(n_nt)
+        report(found.n_nt)
 
     n_sites = sum(pq.read_metadata(path).num_rows for path in paths)
     n_kb = n_nt_in_all / 1000
@@ -568,6 +571,8 @@ class _Found:
     genes: pd.DataFrame
     """Of `predict.summed`."""
     n_windows: int
+    n_nt: int
+    """Of `_Chunk`."""
 
 
 def _in_order(
@@ -679,7 +684,7 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) 
         sites["duplex_start"] = sites["duplex_start"].where(
             sites["duplex_start"] < 0, sites["duplex_start"] + sites["start"]
         )
-    return _Found(sites, genes, n_windows)
+    return _Found(sites, genes, n_windows, chunk.n_nt)
 
 
 def _table(model: Model, chunk: _Chunk, row: _Row, settings: Settings, hits: _Hits) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, DEFAULT_MODEL, Debug, ModelName, Quiet, Threads, app, begin, load
+from mirscope.cli.common import CORES, DEFAULT_MODEL, Debug, ModelName, Quiet, Threads, app, bar, begin, load
 from mirscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def enrich(
     if model == "seed":
         scores = library.seed_scores(groups, used)
     else:
-        scores = library.model_scores(load(model), groups, used, threads=threads)
+        n_nt = sum(len(record.sequence) for record in used)
+        with bar(f"scanning {n_nt:,} nt with {len(queries):,} miRNAs", n_nt, quiet) as advance:
+            scores = library.model_scores(load(model), groups, used, threads=threads, report=advance)
     found = library.enrich(
         experiment,
         groups,
@@ -162,17 +164,20 @@ def variants(
     settings = scan.Settings(threshold=threshold, fp_per_kb=fp_per_kb)
     queries, records = io.read_fasta(mirnas), _first_of_each(transcripts)
     network = load(model)
-    found = library.variants(
-        network,
-        library.read_vcf(vcf),
-        queries,
-        records,
-        annotation=annotation.read_annotation(gtf) if gtf else None,
-        mirna_annotation=annotation.read_mirnas(mirna_gff) if mirna_gff else None,
-        settings=settings,
-        min_difference=min_difference,
-        threads=threads,
-    )
+    known = annotation.read_annotation(gtf) if gtf else None
+    known_mirnas = annotation.read_mirnas(mirna_gff) if mirna_gff else None
+    with bar(f"holding alleles against {len(queries):,} miRNAs", None, quiet):
+        found = library.variants(
+            network,
+            library.read_vcf(vcf),
+            queries,
+            records,
+            annotation=known,
+            mirna_annotation=known_mirnas,
+            settings=settings,
+            min_difference=min_difference,
+            threads=threads,
+        )
     inputs = {"vcf": vcf, "transcripts": transcripts, "mirnas": mirnas, "gtf": gtf, "mirna_gff": mirna_gff}
     rate = fp_per_kb or (network.fp_per_kb if threshold is None else None)
     threshold = threshold if rate or threshold is not None else 0.5
