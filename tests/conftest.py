@@ -42,6 +42,7 @@ def run(capsys, monkeypatch, tmp_path):
 
     def run_command(command: str | list[str], *, code: int = 0) -> tuple[str, str]:
         got = cli.main(command.split() if isinstance(command, str) else command)
+        torch.set_num_threads(1)  # a command takes all cores, and two threads beside another worker stall
         captured = capsys.readouterr()
         assert got == code, captured.err
         return captured.out, captured.err
