@@ -34,6 +34,20 @@ ModelName = Annotated[
     str,
     typer.Option("--model", "-m", metavar="NAME|FILE", help="Weights: a name of `mirscope models list`, or a file."),
 ]
+FpPerKb = Annotated[
+    float | None,
+    typer.Option(
+        "--fp-per-kb",
+        help="Call sites as good as so many in a kb of shuffled transcript, for each miRNA.",
+        show_default="duplex 0.1; others by threshold",
+    ),
+]
+SiteThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold", "-p", help="Call windows of this score or more, instead.", show_default="0.5 but for duplex"
+    ),
+]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 DEFAULT_MODEL = "duplex"
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, DEFAULT_MODEL, Debug, ModelName, Quiet, Threads, app, bar, begin, load
+from mirscope.cli.common import (
+    CORES,
+    DEFAULT_MODEL,
+    Debug,
+    FpPerKb,
+    ModelName,
+    Quiet,
+    SiteThreshold,
+    Threads,
+    app,
+    bar,
+    begin,
+    load,
+)
 from mirscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,20 +136,8 @@ def variants(
     mirna_gff: Annotated[
         Path | None, typer.Option("--mirna-gff", help="Where the miRNAs lie on the genome: miRBase's GFF3.")
     ] = None,
-    fp_per_kb: Annotated[
-        float | None,
-        typer.Option(
-            "--fp-per-kb",
-            help="Call sites as good as so many in a kb of shuffled transcript, for each miRNA.",
-            show_default="duplex 0.1; others by threshold",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold", "-p", help="Call windows of this score or more, instead.", show_default="0.5 but for duplex"
-        ),
-    ] = None,
+    fp_per_kb: FpPerKb = None,
+    threshold: SiteThreshold = None,
     min_difference: Annotated[
         float, typer.Option(help="Smallest difference that is told, of logits (log odds).")
     ] = 0.5,

@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, DEFAULT_MODEL, RUN, Debug, ModelName, Quiet, Threads, app, bar, begin, load
+from mirscope.cli.common import (
+    CORES,
+    DEFAULT_MODEL,
+    RUN,
+    Debug,
+    FpPerKb,
+    ModelName,
+    Quiet,
+    SiteThreshold,
+    Threads,
+    app,
+    bar,
+    begin,
+    load,
+)
 from mirscope.errors import InputError, MirscopeError, UsageError
 
 if TYPE_CHECKING:
@@ -70,20 +84,8 @@ def scan(
         list[str] | None,
         typer.Option(metavar="[NAME=]SEQUENCE", help="A miRNA given here instead of a file; may be repeated."),
     ] = None,
-    fp_per_kb: Annotated[
-        float | None,
-        typer.Option(
-            "--fp-per-kb",
-            help="Call sites as good as so many in a kb of shuffled transcript, for each miRNA.",
-            show_default="duplex 0.1; others by threshold",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold", "-p", help="Call windows of this score or more, instead.", show_default="0.5 but for duplex"
-        ),
-    ] = None,
+    fp_per_kb: FpPerKb = None,
+    threshold: SiteThreshold = None,
     prevalence: Annotated[
         float,
         typer.Option(
