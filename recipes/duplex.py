@@ -398,8 +398,8 @@ def record(
     test = datasets.load_pairs(f"{CHIMERAS}:test")
     measured = metrics.summarise(test["label"], predict.score(model, test))
     model.provenance = {
-        "data": CHIMERAS,
-        "soft_labels": SOFT,
+        "data": CHIMERAS if recipe.hard_weight else "",
+        "soft_labels": SOFT if recipe.soft_weight else "",
         "left_out": [f"{name}:test" for name in TESTS],
         "n": {"train": 2 * len(known.train), "soft": len(known.soft), "test": len(test)},
         "settings": asdict(recipe) | {"random_state": STATES[0]},

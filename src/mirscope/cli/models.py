@@ -66,4 +66,5 @@ def models_import(
 
 
 def _source(model: Model) -> str:
-    return str(model.provenance.get("data") or model.provenance.get("imported_from") or "no training")
+    learned_from = [model.provenance.get(key, "") for key in ("data", "soft_labels", "imported_from")]
+    return " + ".join(filter(None, learned_from)) or "no training"
