@@ -83,7 +83,7 @@ def pairs() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def hairpins() -> pd.DataFrame:
-    """Designed hairpins of unequal lengths, over 180 nt too: label 1 is a stem with flaws, label 0 the same nt shuffled.
+    """Designed hairpins of unequal lengths, some over 180 nt: label 1 a stem with flaws, label 0 its nt shuffled.
 
     Some have their structure, the others are to be folded.
     """

@@ -47,10 +47,11 @@ class SplitRule:
 class Entry:
     """A file of the catalogue.
 
-    `file` is relative to a data folder; `kind` is pairs (what `load_pairs` reads), hairpins (`load_hairpins`), another table, FASTA, weights or
-    other text; `rows` counts rows or FASTA records, None for weights; `sha256` is of the
-    decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the `origins`, in order,
-    and of the entries it `needs`. Without origins the file is put in place by hand, from `page`; `note` says why.
+    `file` is relative to a data folder; `kind` is pairs (what `load_pairs` reads), hairpins (`load_hairpins`),
+    another table, FASTA, weights or other text; `rows` counts rows or FASTA records, None for weights; `sha256` is of
+    the decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the `origins`, in
+    order, and of the entries it `needs`. Without origins the file is put in place by hand, from `page`; `note` says
+    why.
     """
 
     name: str
@@ -299,7 +300,7 @@ def load_pairs(data: str) -> pd.DataFrame:
 
 
 def load_hairpins(data: str) -> pd.DataFrame:
-    """The hairpins of a data set, of one of its splits, or of a file: as `load_pairs`, columns of `io.read_hairpins`."""
+    """The hairpins of a data set or of one of its splits: columns of `io.read_hairpins`, as `load_pairs`."""
     return _load(data, "hairpins", io.read_hairpins)
 
 

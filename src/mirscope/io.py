@@ -363,17 +363,16 @@ def _read_raw(
         raise InputError("the file is empty; expected a table", path=name)
     if head.startswith(b"PAR1"):
         table = _parquet(stream.read(), name)
-        table.columns = pd.Index(_known(list(table.columns), synonyms))
-        _require(columns, list(table.columns), name, None)
+        table.columns = pd.Index(_known(list(table.columns), synonyms, columns, name, None))
         return _Raw(table, name)
     if kind := _other_type(head):
         raise InputError(f"the file is {kind}; expected a table (TSV, CSV or Parquet)", path=name)
     tabs, rows = _rows(stream.read(), name)
-    header, body = _known(rows[0], synonyms), rows[1:]
+    header, body = rows[0], rows[1:]
     first = 2
     if layouts and tabs:
         header, body, first = _layout(header, body, name)
-    _require(columns, header, name, 1)
+    header = _known(header, synonyms, columns, name, 1)
     for row, fields in enumerate(body):
         if len(fields) != len(header):
             found = f"{len(fields)} fields" if any(fields) else "blank line"
@@ -383,19 +382,19 @@ def _read_raw(
     return _Raw(pd.DataFrame(series), name, first)
 
 
-def _known(header: list[str], synonyms: Mapping[str, str]) -> list[str]:
-    """The column names, synonyms replaced where what they mean is not there under its own name."""
-    return [column if (ours := synonyms.get(column, column)) in header else ours for column in header]
-
-
-def _require(columns: tuple[Column, ...], header: list[str], name: str, line: int | None) -> None:
+def _known(
+    given: list[str], synonyms: Mapping[str, str], columns: tuple[Column, ...], name: str, line: int | None
+) -> list[str]:
+    """The header, unique and with all it must have; synonyms give way to the names that they stand for."""
+    header = [column if (ours := synonyms.get(column, column)) in given else ours for column in given]
     missing = [column.name for column in columns if column.required and column.name not in header]
     if missing:
-        found = _show(", ".join(header[:100]), 120)
+        found = _show(", ".join(given[:100]), 120)
         raise TableError(f"no column {', '.join(missing)}; found {found}", path=name, line=line)
     if len(set(header)) < len(header):
         twice = next(column for column in header if header.count(column) > 1)
         raise TableError(f"column {_show(twice)} comes twice; expected unique names", path=name, line=line)
+    return header
 
 
 def _rows(data: bytes, name: str) -> tuple[bool, list[list[str]]]:

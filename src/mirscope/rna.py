@@ -1,4 +1,4 @@
-"""RNA: alphabet and int8 codes, complement, seed types, folds, duplexes and energies. Sequences are 5'->3' RNA in capitals."""
+"""RNA: alphabet and int8 codes, complement, seed types, structures, energies. Sequences are 5'->3' RNA in capitals."""
 
 from __future__ import annotations
 

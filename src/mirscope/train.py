@@ -186,8 +186,9 @@ def run(
 
     Args:
         name: the architecture.
-        data: as `datasets.load_pairs` takes it, of a network for hairpins `datasets.load_hairpins`; where it has no split, 64/16/20 at random; where it
-            lacks validation pairs only, a fifth of the training pairs, whole clusters of sites (`splits.carve`).
+        data: as `datasets.load_pairs` takes it, or `datasets.load_hairpins` for a network that reads hairpins; where it
+            has no split, 64/16/20 at random; where it lacks a validation part only, a fifth of the
+            training part, whole clusters of sites or hairpins (`splits.carve`).
         folder: made if needed.
         settings: of the run.
         config: of the network.

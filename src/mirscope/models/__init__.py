@@ -96,9 +96,7 @@ class Model(nn.Module):
             TableError: the table has no such column.
         """
         wanted = [f"{part}_seq" for part in self.inputs]
-        if missing := [column for column in wanted if column not in examples]:
-            found = ", ".join(map(str, examples.columns)) or "no columns"
-            raise TableError(f"no column {', '.join(missing)}, which {named(self)} reads; found {found}")
+        expect_columns(self, examples, wanted)
         return tuple(examples[column].tolist() for column in wanted)
 
     def encode(self, *columns: Sequence[str]) -> tuple[Tensor, ...]:
@@ -183,6 +181,13 @@ def expect(model: Model, inputs: tuple[str, ...]) -> None:
     if model.inputs != inputs:
         reads, wanted = (" and ".join(parts) for parts in (model.inputs, inputs))
         raise UsageError(f"{named(model)} reads {reads}; expected a model that reads {wanted}")
+
+
+def expect_columns(model: Model, examples: pd.DataFrame, wanted: Sequence[str]) -> None:
+    """Raise `TableError` unless the table has these columns, which the model reads."""
+    if missing := [column for column in wanted if column not in examples]:
+        found = ", ".join(map(str, examples.columns)) or "no columns"
+        raise TableError(f"no column {', '.join(missing)}, which {named(model)} reads; found {found}")
 
 
 def needs_weights(name: str) -> bool:

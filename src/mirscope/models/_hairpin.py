@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mirscope import rna
 from mirscope.errors import TableError
-from mirscope.models import HAIRPIN, Model
+from mirscope.models import HAIRPIN, Model, expect_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +49,7 @@ class HairpinModel(Model):
         Raises:
             TableError: no column `hairpin_seq`, or a structure that is not one of its hairpin.
         """
-        if "hairpin_seq" not in examples:
-            super().columns(examples)  # says what is missing
+        expect_columns(self, examples, ["hairpin_seq"])
         hairpins = examples["hairpin_seq"].tolist()
         given = examples["structure"].fillna("").tolist() if "structure" in examples else [""] * len(hairpins)
         for row, (hairpin, structure) in enumerate(zip(hairpins, given, strict=True), 1):

@@ -21,7 +21,8 @@ class Config:
 
     `filters` and `kernel` are of the first convolution: each of the next two has twice the filters and a kernel longer
     by 1 nt. `l2` times the sum of the squared weights of the dense layer is added to the loss. `cut`: what is left of
-    hairpins of more than 180 nt, the part with the most base pairs (`hairpin`) or the first 180 nt (`right`, published).
+    hairpins of more than 180 nt, the part with the most base pairs (`hairpin`) or the first 180 nt (`right`, as
+    published).
     """
 
     filters: int = 16

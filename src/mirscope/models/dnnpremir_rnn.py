@@ -79,15 +79,14 @@ class _LSTM(nn.Module):
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
         """The states (n, steps, hidden) after each step of inputs (n, steps, inputs) that are known (n, steps)."""
-        n, steps, hidden = len(x), x.shape[1], self.recurrent.shape[1]
+        n, hidden = len(x), self.recurrent.shape[1]
         weight = torch.cat([self.kernel, self.recurrent], 1)  # (4, inputs + hidden, hidden)
         keep = nn.functional.dropout(x.new_ones(4, n, weight.shape[1]), self.dropout, self.training)
         h, c = x.new_zeros(n, hidden), x.new_zeros(n, hidden)
         states = []
-        for step in range(steps):
-            seen = torch.cat([x[:, step], h], 1) * keep  # (4, n, inputs + hidden)
+        for inputs, here in zip(x.unbind(1), known[..., None].unbind(1), strict=True):
+            seen = torch.cat([inputs, h], 1) * keep  # (4, n, inputs + hidden)
             i, f, new, o = torch.baddbmm(self.bias, seen, weight)  # (n, hidden) each
-            here = known[:, step, None]
             c = torch.where(here, self._gate(f) * c + self._gate(i) * new.tanh(), c)
             h = torch.where(here, self._gate(o) * c.tanh(), h)
             states.append(h)
