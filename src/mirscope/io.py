@@ -515,6 +515,10 @@ def _read_folds(stream: BinaryIO, name: str) -> tuple[_Raw, list[int]]:
             identity = next(iter(text[1:].split()), "") if is_header else f"hairpin{len(starts) + 1}"
             if not identity:
                 raise InputError("no id in the header; expected one right after >", path=name, line=number)
+            if not identity.isprintable():
+                raise InputError(
+                    f"control character in the id {_show(identity)}; expected text", path=name, line=number
+                )
             starts.append(number)
             for column, value in zip(found.values(), (identity, "", ""), strict=True):
                 column.append(value)
