@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirscope import datasets, models, predict, rna, train
+from mirscope import datasets, experiment, models, predict, rna, train
 from mirscope.errors import TableError, UsageError
 from mirscope.models._hairpin import KERAS_ROWS, around_hairpin
 
@@ -192,3 +192,13 @@ def test_load_hairpins(data_path):
         datasets.load_pairs("dnnpremir_human_balanced")
     with pytest.raises(UsageError, match="miraw_in holds no hairpins but pairs"):
         datasets.load_hairpins("miraw_in")
+
+
+def test_benchmark_on_hairpins(tmp_path, hairpins):
+    """Cross-validation as for pairs; other structures are other data."""
+    competitor = experiment.Competitor("CNN", "dnnpremir_cnn", settings=train.Settings(epochs=1))
+    protocol = experiment.Protocol(rule="kfold", n_runs=2)
+    runs = experiment.benchmark([competitor], hairpins, tmp_path / "bench", protocol=protocol)
+    assert runs["n_test"].tolist() == [24, 24]
+    with pytest.raises(UsageError, match="choose another folder"):
+        experiment.benchmark([competitor], hairpins.assign(structure=""), tmp_path / "bench", protocol=protocol)
