@@ -83,11 +83,11 @@ def bench_training(n: int = 4000, batch_size: int = 100) -> None:
 
 
 def bench_networks(n: int = 200, batch_size: int = 100) -> None:
-    """Every model there is, in turn on one thread: pairs to scores, and for those with weights steps of training."""
+    """Every model of a miRNA and a target, in turn on one thread: scores, and steps of training."""
     torch.set_num_threads(1)
     pairs = pd.DataFrame({"mirna_seq": random_sequences(n, 22), "target_seq": random_sequences(n, 50, 1)})
     labels = torch.tensor(np.arange(n) % 2, dtype=torch.float32)
-    networks = {name: models.create(name).eval() for name in models.names()}
+    networks = {name: models.create(name).eval() for name in models.names(models.PAIR)}
     learners = {name: models.create(name).train() for name in networks if models.needs_weights(name)}
 
     def prediction(model: models.Model) -> None:

@@ -83,4 +83,4 @@ def run(name: str, rate: float, state: int, learn: pd.DataFrame, valid: pd.DataF
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [name for name in models.names() if models.needs_weights(name)])
+    main(sys.argv[1:] or [name for name in models.names(models.PAIR) if models.needs_weights(name)])

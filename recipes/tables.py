@@ -37,7 +37,7 @@ PROTOCOLS = ("deepmirtar:test", "miraw:test", "deepmirtar_left", "miraw_left")
 """Sets of the papers that only the table of accuracies shows."""
 PUBLISHED = {"mitar": "mirtarraw", "dmiso": ""}
 """Published weights, and the set they were trained on."""
-UNWEIGHTED = [name for name in models.names() if not models.needs_weights(name)]
+UNWEIGHTED = [name for name in models.names(models.PAIR) if not models.needs_weights(name)]
 LEARNED = {key: floor.title for key, floor in floors.FLOORS.items() if floor.learn}
 KINDS = {"random": "random", "shuffled": "shuffled 3'UTR", "real": "3'UTR"}
 SEEN = 0.01
@@ -48,7 +48,7 @@ def main() -> None:
     cli.start_log(quiet=True)
     torch.set_num_threads(1)
     networks = {f"published {name}": load(name) for name in PUBLISHED}
-    networks |= {name: models.load(name) for name in (*models.bundled(), *UNWEIGHTED)}
+    networks |= {name: models.load(name) for name in (*models.bundled(models.PAIR), *UNWEIGHTED)}
     trained = {name: network for name, network in networks.items() if name not in UNWEIGHTED}
     measured = {data: measure(networks, data) for data in SETS} | {data: measure(trained, data) for data in PROTOCOLS}
     shown = [*networks, *LEARNED.values()]

@@ -79,3 +79,25 @@ def pairs() -> pd.DataFrame:
             rows.append((record.id, record.sequence, f"gene{number}", "".join(text), number % 2))
     table = pd.DataFrame(rows, columns=["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"])
     return table.astype({"label": "int8"})
+
+
+@pytest.fixture(scope="session")
+def hairpins() -> pd.DataFrame:
+    """Designed hairpins of unequal lengths, some over 180 nt: label 1 a stem with flaws, label 0 its nt shuffled.
+
+    Some have their structure, the others are to be folded.
+    """
+    rng = np.random.default_rng(7)
+    rows = []
+    for number in range(24):
+        stem = rng.choice(list("ACGU"), int(rng.integers(18, 36)))
+        back = np.array(list(rna.reverse_complement("".join(stem))))
+        back[rng.integers(0, len(back), 3)] = rng.choice(list("ACGU"), 3)
+        flank = rng.choice(list("ACGU"), (0, 5, 160)[number % 3])
+        letters = np.concatenate([flank, stem, rng.choice(list("ACGU"), int(rng.integers(4, 20))), back])
+        for label in (1, 0):
+            sequence = "".join(letters if label else rng.permutation(letters))
+            structure = rna.fold(sequence)[0] if number % 2 else ""
+            rows.append((f"hairpin{number}-{label}", sequence, structure, label))
+    table = pd.DataFrame(rows, columns=["hairpin_id", "hairpin_seq", "structure", "label"])
+    return table.astype({"label": "int8"})

@@ -35,7 +35,7 @@ def test_entry_has_all_fields(name):
     assert "\n" not in item.what
     assert re.fullmatch("[0-9a-f]{64}", item.sha256)
     assert item.page.startswith("https://")
-    assert item.kind in {"pairs", "table", "fasta", "weights", "text"}
+    assert item.kind in {"pairs", "hairpins", "table", "fasta", "weights", "text"}
     assert (item.rows is None) == (item.kind == "weights")
     assert not item.converter or item.converter in datasets.CONVERTERS
     assert all(need in datasets.names() for need in item.needs)
@@ -66,7 +66,7 @@ def real(name):
 def test_real_file_is_the_one_of_the_catalogue(name):
     content, item = real(name), datasets.entry(name)
     assert datasets.verify(name) == datasets.Check(name, "ok", datasets.path(name), item.sha256)
-    if item.kind in {"pairs", "table"}:
+    if item.kind in {"pairs", "hairpins", "table"}:
         assert content.count(b"\n") - 1 == item.rows
     elif item.rows is not None:
         assert content.count(b">") == item.rows

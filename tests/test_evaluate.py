@@ -506,5 +506,5 @@ def test_bad_background_is_one_line(toy, transcripts, mirnas, keywords, problem)
 
 def test_background_needs_pairs(toy):
     toy.inputs = ("hairpin",)
-    with pytest.raises(UsageError, match="this one reads hairpin"):
+    with pytest.raises(UsageError, match="reads hairpin; expected a model that reads mirna and target"):
         evaluate.background(toy, TRANSCRIPTS, MIRNAS)

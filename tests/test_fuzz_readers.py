@@ -202,6 +202,19 @@ def keras_seeds():
     return seeds
 
 
+def hairpin_seeds():
+    table = pd.DataFrame({"id": ["a", "b"], "sequence": ["GGGAAAUCC", "ACGU"], "structure": ["((.....))", ""]})
+    parquet = streams.BytesIO()
+    table.to_parquet(parquet)
+    return [
+        b">a x\nGGGAAAUCC\n((.....)) (-1.20)\n>b\nACGU\nACG\n",
+        b"GGGAAAUCC\n((.....)) ( -1.20)\nACGU\n....\n",
+        table.to_csv(sep="\t", index=False).encode(),
+        table.assign(label=[1, 0]).to_csv(index=False).encode(),
+        parquet.getvalue(),
+    ]
+
+
 @pytest.fixture
 def limit():
     """Each file has `SECONDS`; a hang becomes a failure with its traceback."""
@@ -224,8 +237,9 @@ def limit():
         (io.read_sites, site_seeds, 1500, 4),
         (io.read_sites, site_parquet_seeds, 700, 5),
         (io.read_keras_h5, keras_seeds, 1500, 6),
+        (io.read_hairpins, hairpin_seeds, 2000, 8),
     ],
-    ids=["fasta", "pairs", "pairs-parquet", "sites", "sites-parquet", "keras"],
+    ids=["fasta", "pairs", "pairs-parquet", "sites", "sites-parquet", "keras", "hairpins"],
 )
 def test_a_malformed_file_is_read_or_refused_in_one_line(tmp_path, limit, read, seeds, n, random_state):
     rng = np.random.default_rng(random_state)

@@ -774,3 +774,66 @@ def test_all_is_one_kind_of_error():
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
     (tmp_path / "excel.csv").write_bytes("mirna_seq,target_seq\nUGAGGUAG,CUACCUCA\n".encode("utf-8-sig"))
     assert io.read_pairs(tmp_path / "excel.csv")["mirna_seq"].tolist() == ["UGAGGUAG"]
+
+
+# ----------------------------------------------------------------------------------------------------------- hairpins
+
+HAIRPIN = "GGGGAAAACCCC"
+FOLD = "((((....))))"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f">a b\nggggaaaa\nCCCC\n>c\n{HAIRPIN}\n", [("a", ""), ("c", "")]),
+        (f">a\n{HAIRPIN}\n{FOLD}\n>c\n{HAIRPIN}\n", [("a", FOLD), ("c", "")]),
+        (f">a\n{HAIRPIN}\n{FOLD} (-5.40)\n>c\n{HAIRPIN}\n{FOLD} ( -5.40)\n", [("a", FOLD), ("c", FOLD)]),
+        (f"{HAIRPIN}\n{FOLD} (-5.40)\n{HAIRPIN}\n{FOLD}\n", [("hairpin1", FOLD), ("hairpin2", FOLD)]),
+        (f"{HAIRPIN}\n{HAIRPIN}\n", [("hairpin1", ""), ("hairpin2", "")]),
+        (f"id\tsequence\tstructure\na\t{HAIRPIN}\t{FOLD}\nc\t{HAIRPIN}\t\n", [("a", FOLD), ("c", "")]),
+        (f"hairpin_seq,id\n{HAIRPIN},a\n", [("a", "")]),
+        (f"sequence,mfe\n{HAIRPIN},-5.4\n", [("", "")]),
+    ],
+)
+def test_hairpins_of_every_layout(write, text, expected):
+    for path in (write(text), write(text.replace("\n", "\r\n")), write(gzip.compress(text.encode()))):
+        table = io.read_hairpins(path)
+        assert set(table["hairpin_seq"]) == {HAIRPIN}
+        assert list(zip(table["hairpin_id"], table["structure"], strict=True)) == expected
+
+
+def test_hairpins_keep_other_columns(write):
+    table = io.read_hairpins(write(f"id\tsequence\tlabel\tmfe\na\t{HAIRPIN.replace('U', 'T')}\t1\t-5.4\n"))
+    assert list(table.columns) == ["hairpin_id", "hairpin_seq", "structure", "label", "mfe"]
+    assert table.loc[0, "label"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "the file is empty"),
+        (">\nACGU\n", ":1: no id in the header"),
+        (">a\n>b\nACGU\n", ":1: a: empty sequence"),
+        (">a\n((...))\n", ":1: a: empty sequence"),
+        (">a\nACGU\n>a\nACGU\n", ":3: a: this id came before"),
+        (">a\nMKTAYIAKQRQ\n", ":2: a: unexpected 'I' at position 6"),
+        (f">a\n{HAIRPIN}\n>b\n{HAIRPIN}\n(((....)))\n", ":3: a structure of 10 signs; expected 12"),
+        (f">a\n{HAIRPIN}\n((((....))).\n", ":1: '(' at position 1 of the structure opens no pair"),
+        (f">a\n{HAIRPIN}\n((((.[..))))\n", ":1: '[' at position 6 of the structure is none of . ( )"),
+        (f"id\tsequence\tstructure\na\t{HAIRPIN}\t((\n", ":2: a structure of 2 signs; expected 12"),
+        (f"id\tsequence\tlabel\na\t{HAIRPIN}\tyes\n", ":2: 'yes' in column label; expected 0 or 1"),
+        ("id\tseq\na\tACGU\n", ":1: no column hairpin_seq; found 'id, seq'"),
+        ("id\tsequence\n", ":1: no rows; expected at least one hairpin"),
+    ],
+)
+def test_bad_hairpins_are_one_line(write, text, problem):
+    with pytest.raises(InputError) as caught:
+        io.read_hairpins(write(text))
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_hairpins_from_stdin(monkeypatch):
+    for text in (f">a\n{HAIRPIN}\n", f"id\tsequence\na\t{HAIRPIN}\n"):
+        monkeypatch.setattr(sys, "stdin", streams.TextIOWrapper(streams.BytesIO(text.encode())))
+        assert io.read_hairpins("-")["hairpin_seq"].tolist() == [HAIRPIN]

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -118,6 +119,63 @@ def test_dmiso_windows_score_as_pairs_do(dmiso, data_path):
         expected = models.Model.score_windows(dmiso, mirnas, transcript, starts)
         torch.testing.assert_close(dmiso.score_windows(mirnas, transcript, starts), expected, rtol=1e-4, atol=1e-4)
     assert expected.std() > 1
+
+
+@pytest.fixture(scope="module")
+def dnnpremir():
+    def load(name):
+        try:
+            return models.import_keras(datasets.path(f"{name}_h5"), name)
+        except InputError as error:
+            pytest.skip(str(error))
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("name", "n_parameters", "n_right"),
+    [("dnnpremir_cnn", 60_882, 666), ("dnnpremir_rnn", 122_136, 665)],  # 88.56 and 88.43 %
+)
+def test_dnnpremir_published_figures(dnnpremir, data_path, name, n_parameters, n_right):
+    """The paper's test on the authors' structures, and the same from sequences alone, folded by ViennaRNA."""
+    data_path("dnnpremir_human_balanced")
+    model, hairpins = dnnpremir(name), datasets.load_hairpins("dnnpremir_human_balanced")
+    assert sum(parameter.numel() for parameter in model.parameters()) == n_parameters
+    assert model.config == models.create(name, **{"cut": "right", **PUBLISHED.get(name, {})}).config
+    assert hairpins["split"].value_counts().to_dict() == {"train": 2408, "test": 752, "valid": 602}
+    test = hairpins[hairpins["split"] == "test"]
+    for given in (test, test.drop(columns="structure")):
+        calls = predict.score(model, given) >= 0.5
+        assert (calls == test["label"]).sum() == n_right
+
+
+PUBLISHED = {"dnnpremir_rnn": {"gates": "hard_sigmoid"}}
+
+
+def published_calls():
+    """The published calls with the hairpins they are of."""
+    names = ("mirbase22_hairpins_4species", "mirgenedb_hairpins_4species", "pseudo_hairpins_8492")
+    tables = pd.concat([datasets.load_hairpins(name) for name in names])
+    source = tables["dataset"] + "_" + tables["species"]
+    tables["dataset"] = source.where(tables["label"] == 1, "pseudo_8492")
+    calls = pd.read_csv(datasets.path("dnnpremir_published_cnn_calls"), sep="\t").rename(columns={"id": "hairpin_id"})
+    return calls.merge(tables, on=["dataset", "hairpin_id"], how="left", validate="one_to_one")
+
+
+def test_dnnpremir_published_calls(dnnpremir, data_path):
+    """All 14,705 calls that the authors published, on structures of ViennaRNA 2.7.2."""
+    data_path("dnnpremir_published_cnn_calls")
+    calls = published_calls()
+    assert len(calls) == 14_705
+    np.testing.assert_array_equal(predict.score(dnnpremir("dnnpremir_cnn"), calls) >= 0.5, calls["called_premirna"])
+
+
+@pytest.mark.slow
+def test_dnnpremir_published_calls_from_sequences(dnnpremir, data_path):
+    """The same with our own folding."""
+    data_path("dnnpremir_published_cnn_calls")
+    calls = published_calls().drop(columns="structure")
+    np.testing.assert_array_equal(predict.score(dnnpremir("dnnpremir_cnn"), calls) >= 0.5, calls["called_premirna"])
 
 
 def test_only_the_right_file_is_imported(tmp_path, data_path):

@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import platformdirs
+from numpy.typing import NDArray
 
 from mirscope import io
 from mirscope.errors import DownloadError, InputError, UsageError
@@ -39,21 +40,23 @@ class SplitRule:
     test: float = 0.2
     valid: float = 0.2
     skip_first: bool = False
+    one_draw: bool = False
 
 
 @dataclass(frozen=True)
 class Entry:
     """A file of the catalogue.
 
-    `file` is relative to a data folder; `kind` is pairs (what `load_pairs` reads), another table, FASTA, weights or
-    other text; `rows` counts rows or FASTA records, None for weights; `sha256` is of the
-    decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the `origins`, in order,
-    and of the entries it `needs`. Without origins the file is put in place by hand, from `page`; `note` says why.
+    `file` is relative to a data folder; `kind` is pairs (what `load_pairs` reads), hairpins (`load_hairpins`),
+    another table, FASTA, weights or other text; `rows` counts rows or FASTA records, None for weights; `sha256` is of
+    the decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the `origins`, in
+    order, and of the entries it `needs`. Without origins the file is put in place by hand, from `page`; `note` says
+    why.
     """
 
     name: str
     file: str
-    kind: Literal["pairs", "table", "fasta", "weights", "text"]
+    kind: Literal["pairs", "hairpins", "table", "fasta", "weights", "text"]
     what: str
     licence: str
     citation: str
@@ -293,11 +296,20 @@ def load_pairs(data: str) -> pd.DataFrame:
         UsageError: neither a data set of pairs nor a file, or no such split.
         InputError: the data set is not on this machine.
     """
+    return _load(data, "pairs", io.read_pairs)
+
+
+def load_hairpins(data: str) -> pd.DataFrame:
+    """The hairpins of a data set or of one of its splits: columns of `io.read_hairpins`, as `load_pairs`."""
+    return _load(data, "hairpins", io.read_hairpins)
+
+
+def _load(data: str, kind: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
     source, wanted = _parse(data)
     item = _catalogue().get(source)
-    if item is not None and item.kind != "pairs":
-        raise UsageError(f"{source} holds no pairs but {item.kind}")
-    table = io.read_pairs(path(source) if item else Path(source))
+    if item is not None and item.kind != kind:
+        raise UsageError(f"{source} holds no {kind} but {item.kind}")
+    table = read(path(source) if item else Path(source))
     given = "split" in table and bool(table["split"].fillna("").ne("").any())
     if not given and item is not None and item.split is not None:
         table["split"] = random_split(table, **asdict(item.split))
@@ -321,20 +333,36 @@ def _parse(data: str) -> tuple[str, str]:
 
 
 def random_split(
-    table: pd.DataFrame, *, random_state: int, test: float = 0.2, valid: float = 0.2, skip_first: bool = False
+    table: pd.DataFrame,
+    *,
+    random_state: int,
+    test: float = 0.2,
+    valid: float = 0.2,
+    skip_first: bool = False,
+    one_draw: bool = False,
 ) -> pd.Series:
     """Train, valid or test for each row, by row order: `test` of all, then `valid` of the rest (miTAR's rule).
 
     With `skip_first` the first row is not drawn (and is train): miTAR's reader takes its file's first line for a
-    header, and only so does its published network meet the pairs it did not learn from.
+    header, and only so does its published network meet the pairs it did not learn from. With `one_draw` the rows are
+    shuffled once: the first are test, the last valid, both rounded down (dnnPreMiR's rule).
     """
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(int(skip_first), len(table))
     if len(rows) < 5:
         raise InputError(f"{len(rows)} pairs are too few to split; expected 5 or more")
+    if one_draw:
+        shuffled = np.random.RandomState(random_state).permutation(rows)
+        n_test = int(test * len(rows))
+        tested, validated = shuffled[:n_test], shuffled[len(rows) - int(valid * (len(rows) - n_test)) :]
+        return _split(table, tested, validated)
     rest, tested = train_test_split(rows, test_size=test, random_state=random_state)
     _, validated = train_test_split(rest, test_size=valid, random_state=random_state)
+    return _split(table, tested, validated)
+
+
+def _split(table: pd.DataFrame, tested: NDArray[np.int64], validated: NDArray[np.int64]) -> pd.Series:
     split = np.full(len(table), "train", dtype=object)
     split[tested], split[validated] = "test", "valid"
     return pd.Series(split, index=table.index, name="split", dtype="str")

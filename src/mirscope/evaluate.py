@@ -19,7 +19,7 @@ from rich.text import Text
 
 from mirscope import floors, io, metrics, negatives, plot, predict, tables
 from mirscope.errors import InputError, TableError, UsageError
-from mirscope.models import Model
+from mirscope.models import PAIR, Model, expect
 
 log = logging.getLogger(__name__)
 
@@ -461,8 +461,7 @@ def background(
     """
     if n_windows < 1:
         raise UsageError(f"{n_windows} windows; expected 1 or more")
-    if model.inputs != ("mirna", "target"):
-        raise UsageError(f"background is of models of a miRNA and a target; this one reads {', '.join(model.inputs)}")
+    expect(model, PAIR)
     if not mirnas:
         raise InputError("no miRNAs to score windows with")
     rng = np.random.default_rng(random_state)

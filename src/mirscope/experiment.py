@@ -142,7 +142,7 @@ def benchmark(
     if len({_file(title, 0) for title in titles}) < len(titles):
         raise UsageError(f"two competitors have one title: {', '.join(titles)}")
     for competitor in competitors:
-        _check(competitor)
+        _check(competitor, pairs)
     if protocol.divide(pairs, 0)["test"].empty:  # also shows what cannot be divided, before there is a folder
         raise InputError("the pairs have no test part; expected another rule")
     if unlabelled is None and any(_pretrains(competitor) for competitor in competitors):
@@ -842,13 +842,14 @@ def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
     return pairs.reset_index(drop=True)
 
 
-def _check(competitor: Competitor) -> None:
-    """Bad names and settings show before the first run."""
-    if competitor.is_trained:
-        models.create(competitor.model, **competitor.config)
-    elif competitor.config:
+def _check(competitor: Competitor, pairs: pd.DataFrame) -> None:
+    """Bad names and settings, and a table that the model does not read, show before the first run."""
+    if competitor.config and not competitor.is_trained:
         raise UsageError(f"{competitor.model} is not trained here and takes no settings")
-    elif models.load(competitor.model).provenance:
+    create = models.create if competitor.is_trained else models.load
+    model = create(competitor.model, **competitor.config)
+    model.columns(pairs[:0])
+    if model.provenance:
         log.warning("%s is scored as it is: pairs that it learned from may be among the test pairs", competitor.model)
 
 
@@ -885,7 +886,8 @@ def _setup(
 
 
 def _checksum(pairs: pd.DataFrame) -> str:
-    columns = [column for column in ("mirna_seq", "gene_id", "target_seq", "label", "split") if column in pairs]
+    known = ("mirna_seq", "gene_id", "target_seq", "hairpin_seq", "structure", "label", "split")
+    columns = [column for column in known if column in pairs]
     return hashlib.sha256(pairs[columns].to_csv(index=False).encode()).hexdigest()
 
 

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
 import dnaio
@@ -31,9 +32,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mirscope import rna
 from mirscope import tables as checks
 from mirscope.errors import InputError, RepeatedIdError, SequenceError, TableError, UsageError, WeightsError
-from mirscope.tables import PAIRS, SITES, Column
+from mirscope.tables import HAIRPINS, PAIRS, SITES, Column
 
 log = logging.getLogger("mirscope")
 
@@ -249,12 +251,18 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
         SequenceError: a letter that is no nucleotide.
     """
     name = _name(path)
-    raw = _read_raw(path, PAIRS, layouts=True)
+    with _input(path) as (stream, head):
+        raw = _read_raw(stream, head, name, PAIRS, layouts=True)
     if raw.table.empty:
         raise TableError("no rows; expected at least one pair", path=name, line=raw.header)
+    return _examples(raw, PAIRS)
+
+
+def _examples(raw: _Raw, kind: tuple[Column, ...]) -> pd.DataFrame:
+    """The columns of `kind` as they should be, then all others as given."""
     columns: dict[str, Any] = {}
     n_codes = 0
-    for column in PAIRS:
+    for column in kind:
         if column.name.endswith("_seq"):
             columns[column.name], n = _sequences(raw, column.name)
             n_codes += n
@@ -266,8 +274,8 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
             columns[column.name] = pd.Series("", index=raw.table.index, dtype="str")
     extra = [column for column in raw.table.columns if column not in columns]
     table = pd.concat([pd.DataFrame(columns), raw.table[extra]], axis=1)
-    checks.check(table, PAIRS, path=name)
-    _report(n_codes, name)
+    checks.check(table, kind, path=raw.name)
+    _report(n_codes, raw.name)
     return table
 
 
@@ -338,25 +346,33 @@ def _labels(raw: _Raw, column: str) -> pd.Series:
     return labels.astype("int8")
 
 
-def _read_raw(path: str | Path, columns: tuple[Column, ...], *, layouts: bool = False) -> _Raw:
-    """The table of a file, with the columns it must have; `layouts`: in any of those of `read_pairs`."""
-    name = _name(path)
-    with _input(path) as (stream, head):
-        if not head:
-            raise InputError("the file is empty; expected a table", path=name)
-        if head.startswith(b"PAR1"):
-            table = _parquet(stream.read(), name)
-            _require(columns, list(table.columns), name, None)
-            return _Raw(table, name)
-        if kind := _other_type(head):
-            raise InputError(f"the file is {kind}; expected a table (TSV, CSV or Parquet)", path=name)
-        data = stream.read()
-    tabs, rows = _rows(data, name)
+def _read_raw(
+    stream: BinaryIO,
+    head: bytes,
+    name: str,
+    columns: tuple[Column, ...],
+    *,
+    layouts: bool = False,
+    synonyms: Mapping[str, str] = MappingProxyType({}),
+) -> _Raw:
+    """The table of a file, with the columns it must have, also under other names (`synonyms`).
+
+    With `layouts` in any of those of `read_pairs`.
+    """
+    if not head:
+        raise InputError("the file is empty; expected a table", path=name)
+    if head.startswith(b"PAR1"):
+        table = _parquet(stream.read(), name)
+        table.columns = pd.Index(_known(list(table.columns), synonyms, columns, name, None))
+        return _Raw(table, name)
+    if kind := _other_type(head):
+        raise InputError(f"the file is {kind}; expected a table (TSV, CSV or Parquet)", path=name)
+    tabs, rows = _rows(stream.read(), name)
     header, body = rows[0], rows[1:]
     first = 2
     if layouts and tabs:
         header, body, first = _layout(header, body, name)
-    _require(columns, header, name, 1)
+    header = _known(header, synonyms, columns, name, 1)
     for row, fields in enumerate(body):
         if len(fields) != len(header):
             found = f"{len(fields)} fields" if any(fields) else "blank line"
@@ -366,14 +382,19 @@ def _read_raw(path: str | Path, columns: tuple[Column, ...], *, layouts: bool = 
     return _Raw(pd.DataFrame(series), name, first)
 
 
-def _require(columns: tuple[Column, ...], header: list[str], name: str, line: int | None) -> None:
+def _known(
+    given: list[str], synonyms: Mapping[str, str], columns: tuple[Column, ...], name: str, line: int | None
+) -> list[str]:
+    """The header, unique and with all it must have; synonyms give way to the names that they stand for."""
+    header = [column if (ours := synonyms.get(column, column)) in given else ours for column in given]
     missing = [column.name for column in columns if column.required and column.name not in header]
     if missing:
-        found = _show(", ".join(header[:100]), 120)
+        found = _show(", ".join(given[:100]), 120)
         raise TableError(f"no column {', '.join(missing)}; found {found}", path=name, line=line)
     if len(set(header)) < len(header):
         twice = next(column for column in header if header.count(column) > 1)
         raise TableError(f"column {_show(twice)} comes twice; expected unique names", path=name, line=line)
+    return header
 
 
 def _rows(data: bytes, name: str) -> tuple[bool, list[list[str]]]:
@@ -433,6 +454,95 @@ def _parquet(data: bytes, name: str) -> pd.DataFrame:
         raise InputError(f"damaged Parquet file: {_one_line(str(error))}", path=name) from None
 
 
+# ----------------------------------------------------------------------------------------------------------- hairpins
+
+_SYNONYMS = {"id": "hairpin_id", "name": "hairpin_id", "sequence": "hairpin_seq"}
+
+
+def read_hairpins(path: str | Path) -> pd.DataFrame:
+    """The hairpins of a file: the columns of `tables.HAIRPINS`, then all others as given; `structure` is empty where
+    the file gives none.
+
+    - FASTA; also with the structure in dot-bracket after the sequence, as RNAfold writes it (an energy behind it does
+      not count), with or without headers: those without are named hairpin1, hairpin2, ...
+    - A table (TSV, CSV or Parquet) with a header, at least `hairpin_seq` or `sequence`; `id` or `name` is `hairpin_id`.
+
+    Plain or gzip, told by its content. IUPAC codes become N, with one warning.
+
+    Args:
+        path: the file; `-` is stdin.
+
+    Raises:
+        InputError: the file cannot be read, or is none of these.
+        RepeatedIdError: an id comes twice in a FASTA file.
+        TableError: no rows, a column is missing, a label other than 0 or 1, a structure that is not its hairpin's.
+        SequenceError: a letter that is no nucleotide.
+    """
+    name = _name(path)
+    with _input(path) as (stream, head):
+        first = next(filter(None, map(bytes.strip, head.splitlines())), b"").decode("utf-8", "replace")
+        if first.startswith(">") or _NUCLEOTIDES.fullmatch(first):
+            raw, lines = _read_folds(stream, name)
+        else:
+            raw, lines = _read_raw(stream, head, name, HAIRPINS, synonyms=_SYNONYMS), None
+    if raw.table.empty:
+        raise TableError("no rows; expected at least one hairpin", path=name, line=raw.header)
+    table = _examples(raw, HAIRPINS)
+    if "structure" not in table:
+        table.insert(2, "structure", "")
+    for row, (hairpin, structure) in enumerate(zip(table["hairpin_seq"], table["structure"], strict=True)):
+        if structure and (problem := rna.structure_problem(hairpin, structure)):
+            place = raw.place(row) if lines is None else {"path": name, "line": lines[row]}
+            raise TableError(problem, **place)
+    return table
+
+
+def _read_folds(stream: BinaryIO, name: str) -> tuple[_Raw, list[int]]:
+    """Hairpins of FASTA, dot-bracket or RNAfold's output, and the line where each begins."""
+    starts: list[int] = []
+    found: dict[str, list[str]] = {"hairpin_id": [], "hairpin_seq": [], "structure": []}
+    headers, n_codes = False, 0
+    for number, line in enumerate(stream, 1):
+        try:
+            text = line.decode().strip()
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8 text; expected FASTA or dot-bracket", path=name, line=number) from None
+        if not text or text.startswith("#"):
+            continue
+        is_header, is_structure = text.startswith(">"), text[0] in rna.BRACKETS
+        headers = headers or is_header
+        if is_header or not (headers or is_structure):
+            identity = next(iter(text[1:].split()), "") if is_header else f"hairpin{len(starts) + 1}"
+            if not identity:
+                raise InputError("no id in the header; expected one right after >", path=name, line=number)
+            if not identity.isprintable():
+                raise InputError(
+                    f"control character in the id {_show(identity)}; expected text", path=name, line=number
+                )
+            starts.append(number)
+            for column, value in zip(found.values(), (identity, "", ""), strict=True):
+                column.append(value)
+        if is_structure:
+            found["structure"][-1] += text.split()[0]
+        elif not is_header:
+            try:
+                sequence, n = normalise(text, path=name, line=number)
+            except SequenceError as error:
+                error.record = found["hairpin_id"][-1]
+                raise
+            found["hairpin_seq"][-1] += sequence
+            n_codes += n
+    for row, (identity, sequence) in enumerate(zip(found["hairpin_id"], found["hairpin_seq"], strict=True)):
+        if not sequence:
+            raise InputError("empty sequence; expected nucleotides", path=name, line=starts[row], record=identity)
+    if (repeated := pd.Series(found["hairpin_id"]).duplicated()).any():
+        row = int(repeated.to_numpy().argmax())
+        problem = "this id came before; expected unique ids"
+        raise RepeatedIdError(problem, path=name, line=starts[row], record=found["hairpin_id"][row])
+    _report(n_codes, name)
+    return _Raw(pd.DataFrame(found, dtype="str"), name, 1), starts
+
+
 # -------------------------------------------------------------------------------------------------------------- sites
 
 
@@ -443,7 +553,8 @@ def read_sites(path: str | Path) -> pd.DataFrame:
         InputError: the file cannot be read or is no table.
         TableError: a column is missing or a value is not of its kind; a table without rows is a table without sites.
     """
-    raw = _read_raw(path, SITES)
+    with _input(path) as (stream, head):
+        raw = _read_raw(stream, head, _name(path), SITES)
     table = raw.table
     for column in SITES:
         if column.name in table and column.kind == "text":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mirscope import tables
 from mirscope.errors import TableError, UsageError
-from mirscope.models import Model
+from mirscope.models import PAIR, Model
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +32,27 @@ def window_starts(length: int, window: int, stride: int) -> NDArray[np.int64]:
     return np.append(np.arange(0, last, stride), last)
 
 
-def score(model: Model, pairs: pd.DataFrame, *, batch_size: int = 1024) -> NDArray[np.float32]:
-    """Scores (probabilities, n) of pairs, in their order; the model stays where it is and as it is.
+def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024) -> NDArray[np.float32]:
+    """Scores (probabilities, n) of pairs or hairpins, in their order; the model stays where it is and as it is.
 
     A target longer than the model's window (than `model.longest`, where the model makes one window of it) is scored as
-    its best window, every `model.stride` nt; a longer miRNA is cut at its 3' end. Both are counted in a warning.
+    its best window, every `model.stride` nt; a longer miRNA is cut at its 3' end, a longer
+    hairpin as the model does. All are counted in a warning.
 
     Args:
-        model: with inputs miRNA and target.
-        pairs: columns `mirna_seq` and `target_seq` of `tables.PAIRS`; those of `model.numbers` if they are known.
+        model: any.
+        examples: what `model.columns` reads: of `tables.PAIRS` or `tables.HAIRPINS`; columns of `model.numbers` if they
+            are known.
         batch_size: examples at a time; the scores do not depend on it.
+
+    Raises:
+        TableError: the model does not read such a table.
     """
+    if model.inputs != PAIR:
+        return _score_whole(model, examples, batch_size)
+    pairs = examples
     mirna_length, window = model.lengths
-    mirnas, targets = pairs["mirna_seq"].to_numpy(object), pairs["target_seq"].to_numpy(object)
+    mirnas, targets = (np.array(column, dtype=object) for column in model.columns(pairs))
     whole = max(window, model.longest)
     starts = [window_starts(len(t), window, model.stride) if len(t) > whole else np.zeros(1, int) for t in targets]
     n_windows = np.array([len(s) for s in starts], dtype=np.int64)
@@ -57,17 +66,40 @@ def score(model: Model, pairs: pd.DataFrame, *, batch_size: int = 1024) -> NDArr
     rows = np.repeat(np.arange(len(pairs)), n_windows)
     at = np.concatenate(starts) if starts else np.empty(0, dtype=np.int64)
     sizes, values = np.where(n_windows > 1, window, whole), numbers(model, pairs)
-    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    logits = np.empty(len(rows), dtype=np.float32)
-    with torch.inference_mode():
-        for low in range(0, len(rows), batch_size):
-            batch = slice(low, low + batch_size)
-            places = zip(rows[batch], at[batch], strict=True)
-            cut = [targets[row][start : start + sizes[row]] for row, start in places]
-            inputs = [*model.encode(list(mirnas[rows[batch]]), cut), *(column[rows[batch]] for column in values)]
-            logits[batch] = model(*(part.to(where) for part in inputs)).cpu().numpy()
+
+    def inputs(batch: slice) -> list[torch.Tensor]:
+        places = zip(rows[batch], at[batch], strict=True)
+        cut = [targets[row][start : start + sizes[row]] for row, start in places]
+        return [*model.encode(list(mirnas[rows[batch]]), cut), *(column[rows[batch]] for column in values)]
+
+    logits = _logits(model, len(rows), inputs, batch_size)
     best = np.maximum.reduceat(logits, np.cumsum(n_windows) - n_windows) if len(pairs) else logits
     return probability(best)
+
+
+def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+    """Scores of examples of which the model makes one window each."""
+    columns, values = model.columns(examples), numbers(model, examples)
+    n_long = np.array([len(text) > model.lengths[0] for text in columns[0]], dtype=bool)
+    _warn(f"%d of %d {model.inputs[0]}s are longer than the model's %d nt: cut", n_long, model.lengths[0])
+
+    def inputs(batch: slice) -> list[torch.Tensor]:
+        return [*model.encode(*(column[batch] for column in columns)), *(column[batch] for column in values)]
+
+    return probability(_logits(model, len(examples), inputs, batch_size))
+
+
+def _logits(
+    model: Model, n: int, inputs: Callable[[slice], Sequence[torch.Tensor]], batch_size: int
+) -> NDArray[np.float32]:
+    """Logits (n,) of what `inputs` makes of each slice of the rows."""
+    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    logits = np.empty(n, dtype=np.float32)
+    with torch.inference_mode():
+        for low in range(0, n, batch_size):
+            batch = slice(low, low + batch_size)
+            logits[batch] = model(*(part.to(where) for part in inputs(batch))).cpu().numpy()
+    return logits
 
 
 def numbers(model: Model, pairs: pd.DataFrame) -> tuple[torch.Tensor, ...]:

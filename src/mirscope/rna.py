@@ -1,4 +1,4 @@
-"""RNA: alphabet and int8 codes, complement, seed types, duplexes and energies. Sequences are 5'->3' RNA in capitals."""
+"""RNA: alphabet and int8 codes, complement, seed types, structures, energies. Sequences are 5'->3' RNA in capitals."""
 
 from __future__ import annotations
 
@@ -40,6 +40,55 @@ def encode(sequences: Sequence[str], length: int | None = None) -> NDArray[np.in
 def decode(codes: NDArray[np.int8]) -> list[str]:
     """The strings of codes (n, length); padding comes back as N."""
     return [row.tobytes().decode() for row in _LETTERS[codes]]
+
+
+BRACKETS = ".()"
+"""Dot-bracket: unpaired, paired with a later nucleotide, with an earlier one; a sign's index is its code."""
+_BRACKET_CODES = np.zeros(256, dtype=np.int8)
+_BRACKET_CODES[np.frombuffer(BRACKETS.encode(), dtype=np.uint8)] = np.arange(len(BRACKETS))
+
+
+def encode_structures(structures: Sequence[str], length: int) -> NDArray[np.int8]:
+    """Codes int8 (n, length) of structures in dot-bracket, unpaired at the right of short ones, cut like `encode`."""
+    text = "".join(structure[:length].ljust(length, ".") for structure in structures)
+    return _BRACKET_CODES[np.frombuffer(text.encode(), dtype=np.uint8)].reshape(len(structures), length)
+
+
+def fold(sequence: str) -> tuple[str, float]:
+    """The structure of least energy in dot-bracket and its energy, kcal/mol, by ViennaRNA's RNAfold (37 C)."""
+    structure, mfe = RNA.fold(sequence)
+    return structure, round(float(mfe), 2)
+
+
+def base_pairs(structure: str) -> list[tuple[int, int]]:
+    """The base pairs (i, j), i < j, of a structure in dot-bracket, by j.
+
+    Raises:
+        ValueError: another sign, or a bracket without its other half.
+    """
+    opened, found = [], []
+    for place, sign in enumerate(structure):
+        if sign == "(":
+            opened.append(place)
+        elif sign == ")" and opened:
+            found.append((opened.pop(), place))
+        elif sign != ".":
+            problem = "closes no pair" if sign == ")" else "is none of . ( )"
+            raise ValueError(f"{sign!r} at position {place + 1} of the structure {problem}")
+    if opened:
+        raise ValueError(f"'(' at position {opened[-1] + 1} of the structure opens no pair")
+    return found
+
+
+def structure_problem(sequence: str, structure: str) -> str:
+    """What is wrong with a structure of this sequence; empty: nothing."""
+    if len(structure) != len(sequence):
+        return f"a structure of {len(structure)} signs; expected {len(sequence)}, as the sequence has nt"
+    try:
+        base_pairs(structure)
+    except ValueError as error:
+        return f"{error}; expected dot-bracket"
+    return ""
 
 
 def reverse_complement(sequence: str) -> str:

@@ -27,7 +27,7 @@ from mirscope import io, models, plot, predict, repression, rna, runs, tables, w
 from mirscope.background import TAIL, Background, QValues, shuffled
 from mirscope.errors import InputError, RepeatedIdError, UsageError
 from mirscope.io import Record
-from mirscope.models import Model
+from mirscope.models import PAIR, Model, expect
 
 log = logging.getLogger(__name__)
 
@@ -411,8 +411,9 @@ def _settle(settings: Settings | None, model: Model) -> Settings:
     """The settings, with the model's own where nothing is asked for.
 
     Raises:
-        UsageError: the model cannot find peaks.
+        UsageError: the model reads no miRNA and target, or cannot find peaks.
     """
+    expect(model, PAIR)
     settings = settings or Settings()
     settings = replace(settings, candidates=settings.candidates or model.candidates)
     if settings.candidates == "peaks" and type(model).peaks is Model.peaks:

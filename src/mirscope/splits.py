@@ -84,10 +84,11 @@ def make(
 
 
 def carve(pairs: pd.DataFrame, *, share: float = 0.2, random_state: int = 0) -> pd.Series:
-    """The split of a table with a validation part: made out of train, by whole clusters of sites, where there is none.
+    """The split of a table with a validation part: made out of train, by whole clusters of sites (of
+    hairpins), where there is none.
 
     Args:
-        pairs: columns of `tables.PAIRS` with `split`.
+        pairs: columns of `tables.PAIRS` or `tables.HAIRPINS` with `split`.
         share: of the training pairs.
         random_state: of the draw.
 
@@ -111,7 +112,7 @@ def groups(pairs: pd.DataFrame, rule: Literal["family", "gene", "cluster"]) -> G
     if rule == "family":
         return families(pairs["mirna_seq"].tolist())
     if rule == "cluster":
-        return clusters(pairs["target_seq"].tolist())
+        return clusters(pairs["target_seq" if "target_seq" in pairs else "hairpin_seq"].tolist())
     if not _names_genes(pairs):
         raise UsageError("no pair names a gene (column gene_id); split by cluster instead")
     named = pairs["gene_id"].fillna("").ne("")

@@ -31,6 +31,15 @@ PAIRS = (
 )
 """A pair of a miRNA and a target, as examples to learn from or to score."""
 
+HAIRPINS = (
+    Column("hairpin_id", "text", "name of the hairpin", required=False),
+    Column("hairpin_seq", "text", "hairpin, 5'->3'"),
+    Column("structure", "text", "its fold in dot-bracket; empty: not given", required=False),
+    Column("label", "label", "1 is a pre-miRNA, 0 is not", required=False),
+    Column("split", "text", "train, valid or test", required=False),
+)
+"""A hairpin, as examples to learn from or to score."""
+
 SITES = (
     Column("mirna_id", "text", "name of the miRNA"),
     Column("target_id", "text", "id of the transcript"),

@@ -186,8 +186,9 @@ def run(
 
     Args:
         name: the architecture.
-        data: as `datasets.load_pairs` takes it; where it has no split, 64/16/20 at random; where it
-            lacks validation pairs only, a fifth of the training pairs, whole clusters of sites (`splits.carve`).
+        data: as `datasets.load_pairs` takes it, or `datasets.load_hairpins` for a network that reads hairpins; where it
+            has no split, 64/16/20 at random; where it lacks a validation part only, a fifth of the
+            training part, whole clusters of sites or hairpins (`splits.carve`).
         folder: made if needed.
         settings: of the run.
         config: of the network.
@@ -203,13 +204,13 @@ def run(
     began, settings = time.perf_counter(), settings or Settings()
     before = models.load(start) if start else None
     with torch.random.fork_rng(devices=[]):
-        _start(name, config or {}, before)  # bad names and settings show before the data is read
-    pairs = datasets.load_pairs(data)
+        fresh = _start(name, config or {}, before)  # bad names and settings show before the data is read
+    pairs = (datasets.load_pairs if fresh.inputs == models.PAIR else datasets.load_hairpins)(data)
     if "split" not in pairs or not pairs["split"].isin(datasets.SPLITS).any():
         pairs["split"] = datasets.random_split(pairs, random_state=settings.random_state)
     pairs["split"] = splits.carve(pairs, random_state=settings.random_state)
     parts = {split: pairs[pairs["split"] == split] for split in datasets.SPLITS}
-    log.info("%s: %s pairs", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
+    log.info("%s: %s examples", data, ", ".join(f"{len(part):,} {split}" for split, part in parts.items()))
     how: dict[str, Any] = {"settings": settings, "config": config, "start": before, "resume": resume}
     if models.create(name, **config or {}).pretrains and before is None:
         how["unlabelled"] = unlabelled(mirnas, transcripts, language_model)
@@ -334,11 +335,11 @@ def _examples(model: Model, pairs: pd.DataFrame, role: str, device: torch.device
     """Codes and labels of all pairs, encoded once."""
     if "label" not in pairs or pairs["label"].nunique() != 2:
         raise InputError(f"the {role} pairs must hold both labels, 0 and 1 ({len(pairs)} pairs given)")
-    columns = [pairs[f"{part}_seq"].tolist() for part in model.inputs]
+    columns = model.columns(pairs)
     for part, column, length in zip(model.inputs, columns, model.lengths, strict=True):
         n_long = sum(len(sequence) > length for sequence in column)
         if n_long:
-            log.warning("%d of %d %s sequences of %s pairs are cut at %d nt", n_long, len(column), part, role, length)
+            log.warning("%d of %d %ss of the %s part are cut at %d nt", n_long, len(column), part, role, length)
     x = tuple(part.to(device) for part in (*model.encode(*columns), *predict.numbers(model, pairs)))
     return x, torch.tensor(pairs["label"].to_numpy(np.float32), device=device)
 

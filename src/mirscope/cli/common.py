@@ -85,10 +85,12 @@ def begin(quiet: bool, threads: int | None = None) -> None:
 
 
 def load(name: str) -> Model:
-    """The weights of a name or file, on the GPU when there is one."""
+    """The weights of a name or file for miRNAs and targets, on the GPU when there is one."""
     from mirscope import models, predict
 
-    return models.load(name).to(predict.device())
+    model = models.load(name)
+    models.expect(model, models.PAIR)
+    return model.to(predict.device())
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirscope.cli.common import Debug, Quiet, app, begin, load, show_table
+from mirscope.cli.common import Debug, Quiet, app, begin, show_table
 
 if TYPE_CHECKING:
     from mirscope.models import Model
@@ -26,7 +26,8 @@ def models_list(quiet: Quiet = False, debug: Debug = False) -> None:
     for name in [*models.bundled(), *(n for n in models.names() if not models.needs_weights(n))]:
         model = models.load(name)
         n_parameters = sum(parameter.numel() for parameter in model.parameters())
-        window = f"{model.lengths[-1]} nt, every {model.stride}"
+        every = f", every {model.stride}" if model.inputs == models.PAIR else ""
+        window = f"{model.lengths[-1]} nt{every}"
         rows.append((name, models.architecture(model), f"{n_parameters:,}", window, _source(model)))
     show_table(("model", "network", "parameters", "window", "trained on"), rows)
     print(f"\nnetworks to train: {', '.join(n for n in models.names() if models.needs_weights(n))}")
@@ -42,7 +43,7 @@ def models_info(
 
     from mirscope import models
 
-    network = load(model)
+    network = models.load(model)
     print(models.card(network.name) or f"# {network.name}\n")
     print(f"network      {models.architecture(network)}: {type(network).__doc__}")
     print(f"settings     {network.config}")

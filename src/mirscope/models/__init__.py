@@ -6,6 +6,9 @@ particular to an architecture (a reversed strand, k-mers, N as zero) stays insid
     Config      a frozen dataclass: the architecture's settings
     Network     a `Model`: Network(Config())
 
+Most models read a miRNA and a target (`PAIR`), some a hairpin and its structure (`HAIRPIN`, codes `. ( ) -> 0..2`).
+What works with one kind only says so (`expect`) or takes only those (`names`).
+
 Weights are safetensors files whose header holds the model's name, its settings and its provenance.
 """
 
@@ -19,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,8 +30,15 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from mirscope import io, rna, runs
-from mirscope.errors import UsageError, WeightsError
+from mirscope.errors import TableError, UsageError, WeightsError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAIR = ("mirna", "target")
+"""Inputs of a model that says whether a miRNA binds a target."""
+HAIRPIN = ("hairpin", "structure")
+"""Inputs of a model that says whether a hairpin is a pre-miRNA."""
 WEIGHTS = Path(__file__).parents[1] / "weights"
 """Folder of the bundled weights: NAME.safetensors and its model card NAME.md."""
 
@@ -52,8 +62,8 @@ class Unlabelled:
 class Model(nn.Module):
     """Scores examples. Subclasses set `lengths` and define `forward`; the rest has good defaults."""
 
-    inputs: ClassVar[tuple[str, ...]] = ("mirna", "target")
-    """What an example is made of."""
+    inputs: ClassVar[tuple[str, ...]] = PAIR
+    """What an example is made of: `PAIR` or `HAIRPIN`."""
     lengths: tuple[int, ...]
     """Longest length of each input, nt; shorter ones are padded. The last is the window of a scan."""
     stride: int = 1
@@ -78,6 +88,16 @@ class Model(nn.Module):
     """How the weights came about: data, settings, versions, metrics; empty for weights that were not trained."""
     name: str
     """Of the weights (`mitar1`), or of the architecture where there are none to name."""
+
+    def columns(self, examples: pd.DataFrame) -> tuple[list[str], ...]:
+        """The texts (n) of each input, as `encode` takes them: columns `mirna_seq`, `target_seq` and so on.
+
+        Raises:
+            TableError: the table has no such column.
+        """
+        wanted = [f"{part}_seq" for part in self.inputs]
+        expect_columns(self, examples, wanted)
+        return tuple(examples[column].tolist() for column in wanted)
 
     def encode(self, *columns: Sequence[str]) -> tuple[Tensor, ...]:
         """Codes int8 (n, length) of each input; longer sequences are cut at the right."""
@@ -140,14 +160,34 @@ def drawn(duplexes: Sequence[rna.Duplex]) -> dict[str, Sequence[Any]]:
     return {"duplex_start": places} | lines
 
 
-def names() -> list[str]:
-    """The architectures."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+def names(inputs: tuple[str, ...] | None = None) -> list[str]:
+    """The architectures, or those of them that read `inputs`."""
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return [name for name in found if inputs in (None, importlib.import_module(f"{__name__}.{name}").Network.inputs)]
 
 
 def architecture(model: Model) -> str:
     """The name under which the model's network is in `names`."""
     return type(model).__module__.rpartition(".")[2]
+
+
+def named(model: Model) -> str:
+    """The model's name, or its architecture's where it was not created by name."""
+    return getattr(model, "name", architecture(model))
+
+
+def expect(model: Model, inputs: tuple[str, ...]) -> None:
+    """Raise `UsageError`, one clear line, unless the model reads `inputs`."""
+    if model.inputs != inputs:
+        reads, wanted = (" and ".join(parts) for parts in (model.inputs, inputs))
+        raise UsageError(f"{named(model)} reads {reads}; expected a model that reads {wanted}")
+
+
+def expect_columns(model: Model, examples: pd.DataFrame, wanted: Sequence[str]) -> None:
+    """Raise `TableError` unless the table has these columns, which the model reads."""
+    if missing := [column for column in wanted if column not in examples]:
+        found = ", ".join(map(str, examples.columns)) or "no columns"
+        raise TableError(f"no column {', '.join(missing)}, which {named(model)} reads; found {found}")
 
 
 def needs_weights(name: str) -> bool:
@@ -156,9 +196,10 @@ def needs_weights(name: str) -> bool:
         return any(True for _ in create(name).parameters())
 
 
-def bundled() -> list[str]:
-    """The trained weights that come with the package."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+def bundled(inputs: tuple[str, ...] | None = None) -> list[str]:
+    """The trained weights that come with the package, or those of them that read `inputs`."""
+    found = sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    return found if inputs is None else [name for name in found if load(name).inputs == inputs]
 
 
 def create(name: str, **settings: Any) -> Model:
