@@ -199,6 +199,7 @@ BAD = [
     ("scan {mirnas} twice.fa -o out", 1, "twice.fa:3: a: this id came before; expected unique ids (--number-dup"),
     ("scan {mirnas} . -o out", 1, "directory"),
     ("scan {mirnas} {utrs} -m mitra", 2, "mitar"),
+    ("scan {mirnas} {utrs} -m dnnpremir_cnn", 2, "without weights"),
     ("scan {mirnas} {utrs} -m missing.safetensors", 1, "missing.safetensors"),
     ("scan {mirnas} {utrs} -m {utrs}", 1, "weight file"),
     ("scan {mirnas} {utrs} -p 1.5", 2, "1.5"),

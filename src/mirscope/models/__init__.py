@@ -256,6 +256,8 @@ def load(name: str | Path) -> Model:
     if not path.is_file():
         if str(name) in names() and not needs_weights(str(name)):
             return create(str(name))
+        if str(name) in names():
+            raise UsageError(f"{name} is a network and comes without weights: mirscope train {name} makes some")
         if Path(name).suffix or "/" in str(name):
             raise WeightsError("no such weight file", path=name)
         raise _unknown(str(name), [*bundled(), *(n for n in names() if n not in bundled())])
