@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,30 +54,35 @@ class Background:
         exponential law. A logit below all of them gets the rate of all.
         """
         rates = np.empty(len(mirna))
-        for index in np.unique(mirna).tolist():
-            rows = np.flatnonzero(mirna == index)
-            rates[rows] = np.exp(-np.interp(logits[rows], *self._curve(index, float(logits[rows].max()))))
+        order = np.argsort(mirna, kind="stable")
+        numbers, first = np.unique(mirna[order], return_index=True)
+        bounds = np.append(first, len(order)).tolist()
+        for index, low, high in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
+            rows, (at, cost, slope) = order[low:high], self._curves[index]
+            beyond = np.maximum(logits[rows] - at[-1], 0)
+            rates[rows] = np.exp(-np.interp(logits[rows], at, cost) - slope * beyond)
         return rates
 
     def least(self, fp_per_kb: float) -> Array:
         """The logit of each miRNA (m,) from which there are so many sites in a kb of shuffled transcript."""
-        least = np.empty(len(self.logits))
-        for index in range(len(least)):
-            at, cost = self._curve(index)
-            least[index] = np.interp(-np.log(fp_per_kb), cost, at)
+        wanted, least = -np.log(fp_per_kb), np.empty(len(self.logits))
+        for index, (at, cost, slope) in enumerate(self._curves):
+            beyond = max(wanted - cost[-1], 0.0) / slope if slope else 0.0
+            least[index] = np.interp(wanted, cost, at) + beyond
         return least
 
-    def _curve(self, index: int, most: float = np.inf) -> tuple[Array, Array]:
-        """Logits, rising, and minus the logarithm of the rate there: both linear from each to the next."""
-        best = self.logits[index].astype(np.float64)
+    @cached_property
+    def _curves(self) -> list[tuple[Array, Array, float]]:
+        """Of each miRNA: logits, rising, minus the logarithm of the rate there, and how steeply that goes on beyond."""
+        return [self._curve(best.astype(np.float64)) for best in self.logits]
+
+    def _curve(self, best: Array) -> tuple[Array, Array, float]:
         if not len(best):  # nothing in all of the background
-            return np.zeros(1), np.log([self.n_kb])
+            return np.zeros(1), np.log([self.n_kb]), 0.0
         tail = min(TAIL, len(best))
         scale = max(best[:tail].mean() - best[tail - 1], 1e-3)
-        far = max(best[tail - 1] + 50 * scale, min(most, 1e9))
         at, first = np.unique(best[tail - 1 :][::-1], return_index=True)  # of equals, all count
-        cost = np.log(self.n_kb) - np.log(len(best) - first)
-        return np.append(at, far), np.append(cost, cost[-1] + (far - at[-1]) / scale)
+        return at, np.log(self.n_kb) - np.log(len(best) - first), 1 / scale
 
 
 BINS_PER_DECADE = 100

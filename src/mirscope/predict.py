@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
@@ -21,6 +22,11 @@ log = logging.getLogger(__name__)
 def device() -> torch.device:
     """The GPU when there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_of(model: Model) -> torch.device:
+    """Where the model is; the CPU if it has no parameters."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def window_starts(length: int, window: int, stride: int) -> NDArray[np.int64]:
@@ -93,7 +99,7 @@ def _logits(
     model: Model, n: int, inputs: Callable[[slice], Sequence[torch.Tensor]], batch_size: int
 ) -> NDArray[np.float32]:
     """Logits (n,) of what `inputs` makes of each slice of the rows."""
-    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    where = device_of(model)
     logits = np.empty(n, dtype=np.float32)
     with torch.inference_mode():
         for low in range(0, n, batch_size):
@@ -118,6 +124,11 @@ def numbers(model: Model, pairs: pd.DataFrame) -> tuple[torch.Tensor, ...]:
             raise TableError(f"{given.iloc[row]} in row {row + 1} of column {name}; expected a number from 0 up")
         found.append(torch.from_numpy(values))
     return tuple(found)
+
+
+def logit(score: float) -> float:
+    """The logit of a score from 0 up, below 1."""
+    return math.log(score) - math.log1p(-score) if score else -math.inf
 
 
 def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:

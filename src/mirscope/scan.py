@@ -126,24 +126,14 @@ def scan(
     Raises:
         InputError: a miRNA is too short or too long to be one.
     """
-    settings, n_nt = _settle(settings, model), 0
-
-    def counted() -> Iterator[Record]:
-        nonlocal n_nt
-        for record in transcripts:
-            n_nt += len(record.sequence)
-            yield record
-
+    settings = _settle(settings, model)
     _check_mirnas(mirnas, model)
     calls = _calls(model, mirnas, transcripts, settings, threads, background)
-    found = _in_order(model, _chunks(model, mirnas, counted(), settings), settings, calls, threads)
+    found = list(_in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads))
     sites = pd.concat([_empty(model, settings), *(chunk.sites for chunk in found)], ignore_index=True)
     if not calls.background:
         return sites
-    whole = _QColumn(mirnas)
-    whole.count(sites)
-    whole.settle(n_nt / 1000)
-    return whole.add(sites)
+    return _q_values(mirnas, [sites], sum(chunk.n_nt for chunk in found) / 1000)(sites)
 
 
 def iter_sites(
@@ -174,11 +164,12 @@ def least_logits(
     transcripts: Iterable[Record],
     *,
     settings: Settings | None = None,
+    background: Background | None = None,
     threads: int = 1,
 ) -> NDArray[np.float64]:
     """The logit from which a window is a site of each miRNA (m,) in a `scan` with the same arguments."""
     _check_mirnas(mirnas, model)
-    return _calls(model, mirnas, transcripts, _settle(settings, model), threads).least
+    return _calls(model, mirnas, transcripts, _settle(settings, model), threads, background).least
 
 
 @dataclass(frozen=True)
@@ -278,7 +269,7 @@ def scan_files(
         raise InputError("is a file; expected a folder to write to", path=folder)
     parts = folder / "unfinished"
     _begin(parts, identity, resume)
-    calls = replace(_calls(model, mirnas, transcripts, settings, threads), weak=weak)
+    calls = _calls(model, mirnas, transcripts, settings, threads, weak=weak)
     n_windows = n_scored = n_nt_in_all = 0
     paths: list[Path] = []
     missing: deque[Path] = deque()
@@ -308,24 +299,25 @@ def scan_files(
     files = _write_sites(model, mirnas, transcripts, paths, folder, settings=settings, formats=formats, n_kb=n_kb)
     n_genes, best = 0, pd.DataFrame()
 
-    def genes() -> Iterator[pd.DataFrame]:
-        nonlocal n_genes, best
-        for block in _genes(paths, mirnas, n_sites):
-            ranked = predict.rank(block[block["n_sites"] >= min_sites], how=how)
-            if plots:
-                both = pd.concat([best, ranked]).sort_values(["rank", "score"], ascending=[True, False], kind="stable")
-                best = both.drop_duplicates("target_id").head(plots)
-            if genes_of:
-                block = repression.combine(block, isoforms_of, how=isoforms)
-                ranked = predict.rank(block[block["n_sites"] >= min_sites], how=how)
-            n_genes += len(ranked)
-            yield ranked
-
     if genes_of:
         isoforms_of = pd.DataFrame(
             [(record.id, genes_of[record.id], len(record.sequence)) for record in transcripts],
             columns=["target_id", "gene_id", "target_length"],
         )
+
+    def ranked(block: pd.DataFrame) -> pd.DataFrame:
+        return predict.rank(block[block["n_sites"] >= min_sites], how=how)
+
+    def genes() -> Iterator[pd.DataFrame]:
+        nonlocal n_genes, best
+        for block in _genes(paths, mirnas, n_sites):
+            if plots:
+                both = pd.concat([best, ranked(block)])
+                both = both.sort_values(["rank", "score"], ascending=[True, False], kind="stable")
+                best = both.drop_duplicates("target_id").head(plots)
+            table = ranked(repression.combine(block, isoforms_of, how=isoforms) if genes_of else block)
+            n_genes += len(table)
+            yield table
 
     files.append(folder / "genes.tsv")
     shown = [column.name for column in tables.GENES if column.required or settings.background]
@@ -352,16 +344,12 @@ def _write_sites(
     n_kb: float,
 ) -> list[Path]:
     """Write folder/sites.FORMAT of the finished chunks."""
-    whole = settings.background and _QColumn(mirnas)
-    if whole:
-        for part in parts:
-            whole.count(pd.read_parquet(part, columns=["mirna_id", "fp_per_kb"]))
-        whole.settle(n_kb)
+    counted = (pd.read_parquet(part, columns=["mirna_id", "fp_per_kb"]) for part in parts)
+    complete = _q_values(mirnas, counted, n_kb) if settings.background else None
 
     def sites() -> Iterator[pd.DataFrame]:
-        for part in parts:
-            table = pd.read_parquet(part)
-            yield whole.add(table) if whole else table
+        tables_ = (pd.read_parquet(part) for part in parts)
+        return map(complete, tables_) if complete else tables_
 
     shown = columns(model, settings, whole=True)
     for format_ in set(FORMATS) - set(formats):  # of an earlier scan
@@ -385,26 +373,25 @@ def _write_sites(
     return files
 
 
-class _QColumn:
-    """The column q_value of sites, once all of them have been counted and it is settled."""
+def _q_values(
+    mirnas: Sequence[Record], chunks: Iterable[pd.DataFrame], n_kb: float
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """What gives sites their column q_value, after fp_per_kb: by all sites of all chunks, found in `n_kb`."""
+    ids, counts = pd.Index([record.id for record in mirnas]), QValues(len(mirnas))
 
-    def __init__(self, mirnas: Sequence[Record]) -> None:
-        self._ids = pd.Index([record.id for record in mirnas])
-        self._counts = QValues(len(mirnas))
-
-    def _columns(self, sites: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        numbers = self._ids.get_indexer(pd.Index(sites["mirna_id"])).astype(np.int64)
+    def known(sites: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        numbers = ids.get_indexer(pd.Index(sites["mirna_id"])).astype(np.int64)
         return numbers, sites["fp_per_kb"].to_numpy()
 
-    def count(self, sites: pd.DataFrame) -> None:
-        self._counts.add(*self._columns(sites))
+    for chunk in chunks:
+        counts.add(*known(chunk))
+    q_values = counts.over(n_kb)
 
-    def settle(self, n_kb: float) -> None:
-        self._q_values = self._counts.over(n_kb)
-
-    def add(self, sites: pd.DataFrame) -> pd.DataFrame:
-        sites.insert(list(sites).index("fp_per_kb") + 1, "q_value", self._q_values(*self._columns(sites)))
+    def complete(sites: pd.DataFrame) -> pd.DataFrame:
+        sites.insert(list(sites).index("fp_per_kb") + 1, "q_value", q_values(*known(sites)))
         return sites
+
+    return complete
 
 
 def _settle(settings: Settings | None, model: Model) -> Settings:
@@ -432,16 +419,11 @@ class _Calls:
     """What is called: the least logit of each miRNA's sites (m,), and what tells their rate of false ones."""
 
     least: NDArray[np.float64]
+    lowest: NDArray[np.float64]
+    """The same of what is looked at: genes count weaker sites too, as the head for repression wants them."""
     background: Background | None = None
-    weak: bool = False
-    """Whether genes count weaker sites too, as the head for repression wants them."""
-
-    @property
-    def lowest(self) -> NDArray[np.float64]:
-        """The least logit of what is looked at (m,)."""
-        if not (self.weak and self.background):
-            return self.least
-        return np.minimum(self.least, self.background.least(repression.load().fp_per_kb))
+    head: repression.Head | None = None
+    """With a background."""
 
 
 def _calls(
@@ -451,19 +433,20 @@ def _calls(
     settings: Settings,
     threads: int,
     background: Background | None = None,
+    *,
+    weak: bool = False,
 ) -> _Calls:
-    if settings.background:
-        if not background:
-            background = shuffled_sites(model, mirnas, transcripts, settings=settings, threads=threads)
-        if settings.fp_per_kb:
-            return _Calls(background.least(settings.fp_per_kb), background)
     # as float32 a score of 1 is that of all logits from about 17 up; a millionth for the rounding of others
     threshold = min(settings.threshold or 0.0, 1 - 2**-24)
-    return _Calls(np.full(len(mirnas), _logit(threshold) - _logit(settings.prevalence) - 1e-6), background)
-
-
-def _logit(share: float) -> float:
-    return math.log(share) - math.log1p(-share) if share else -math.inf
+    least = np.full(len(mirnas), predict.logit(threshold) - predict.logit(settings.prevalence) - 1e-6)
+    background = background or shuffled_sites(model, mirnas, transcripts, settings=settings, threads=threads)
+    if not (settings.background and background):
+        return _Calls(least, least)
+    head = repression.load()
+    if settings.fp_per_kb:
+        least = background.least(settings.fp_per_kb)
+    lowest = np.minimum(least, background.least(head.fp_per_kb)) if weak else least
+    return _Calls(least, lowest, background, head)
 
 
 def shuffled_sites(
@@ -473,8 +456,10 @@ def shuffled_sites(
     *,
     settings: Settings | None = None,
     threads: int = 1,
-) -> Background:
-    """The best sites of each miRNA in shuffled transcripts: what tells false sites from true ones.
+) -> Background | None:
+    """The best sites of each miRNA in shuffled transcripts, which tell false sites from true ones.
+
+    None where the settings ask for no background.
 
     Args:
         model: stays as it is.
@@ -484,7 +469,8 @@ def shuffled_sites(
         threads: processes that share the work.
     """
     settings = _settle(settings, model)
-    assert settings.background
+    if not settings.background:
+        return None
     total = sum(len(record.sequence) for record in transcripts)
     records = list(shuffled(transcripts, settings.background, total_nt=total))
     n_kb = sum(len(record.sequence) for record in records) / 1000
@@ -498,7 +484,7 @@ def shuffled_sites(
         n_kept = min(len(starts) - 1, math.ceil(KEPT_PER_KB * overlap * len(starts) * model.stride / 1000))
         least = -np.partition(-_logits(model, mirnas, row.codes, starts), n_kept, axis=1)[:, n_kept].astype(np.float64)
     own = model if threads == 1 else copy.deepcopy(model).cpu()
-    shared = own, settings, _Calls(least), threads > 1
+    shared = own, settings, _Calls(least, least), threads > 1
     chunks = _chunks(model, mirnas, records, settings)
     found = list(workers.in_order(_work_on_shuffled, shared, chunks, processes=threads))
     mirna, logits = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -665,10 +651,10 @@ def _scan_chunk(model: Model, chunk: _Chunk, settings: Settings, calls: _Calls) 
     row = _Row(chunk, model.lengths[-1])
     hits, n_merged, n_windows = _find(model, chunk, row, settings, calls.lowest)
     table = _table(model, chunk, row, settings, hits).assign(n_windows=n_merged)
-    if calls.background:
+    if calls.background and calls.head:
         table["fp_per_kb"] = calls.background.fp_per_kb(hits.mirna + chunk.first, hits.logit)
         codes = {r.id: row.codes[a:b] for r, a, b in zip(chunk.transcripts, row.offsets, row.ends, strict=True)}
-        table["occupancy"] = repression.load().occupancy(repression.annotate(table, codes), level=settings.level)
+        table["occupancy"] = calls.head.occupancy(repression.annotate(table, codes), level=settings.level)
     called = hits.logit >= calls.least[hits.mirna + chunk.first]
     sites = table[called].reset_index(drop=True)
     genes = predict.summed(sites)
@@ -700,7 +686,7 @@ def _table(model: Model, chunk: _Chunk, row: _Row, settings: Settings, hits: _Hi
             "start": hits.start - base,
             "end": hits.end - base,
             "strand": _pick(["+"], np.zeros_like(mirna)),
-            "score": predict.probability(hits.logit + np.float32(_logit(settings.prevalence))),
+            "score": predict.probability(hits.logit + np.float32(predict.logit(settings.prevalence))),
             "n_windows": 1,
             "seed_type": _pick([*(kind.name for kind in rna.SEED_TYPES), ""], kind),
             "seed_start": np.where(seed_start < 0, -1, seed_start - base),
@@ -727,7 +713,7 @@ def _seed_hits(
     """The windows of the chunk that end with a seed match and have the least logit, and how many end so."""
     window = model.lengths[-1]
     mirna, transcript, start, end = _seed_windows(chunk, row, window)
-    where = _device(model)
+    where = predict.device_of(model)
     queries = torch.from_numpy(rna.encode([record.sequence for record in chunk.mirnas], model.lengths[0]))
     logits = np.empty(len(mirna), dtype=np.float32)
     with torch.inference_mode():
@@ -745,7 +731,7 @@ def _peak_hits(
     model: Model, chunk: _Chunk, row: _Row, settings: Settings, least: NDArray[np.float64]
 ) -> tuple[_Hits, int]:
     """The windows of the chunk that the model finds itself, and how many nt x miRNAs it looked at."""
-    where, width = _device(model), model.lengths[-1]
+    where, width = predict.device_of(model), model.lengths[-1]
     queries = torch.from_numpy(rna.encode([record.sequence for record in chunk.mirnas], model.lengths[0])).to(where)
     text = torch.from_numpy(row.codes).to(where)
     ends = np.maximum(row.ends, row.offsets + width)
@@ -833,7 +819,7 @@ def _logits(
     model: Model, mirnas: Sequence[Record], codes: NDArray[np.int8], starts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Logits (m, w) of windows of codes."""
-    where = _device(model)
+    where = predict.device_of(model)
     queries = torch.from_numpy(rna.encode([record.sequence for record in mirnas], model.lengths[0])).to(where)
     text = torch.from_numpy(codes).to(where)
     logits = np.empty((len(mirnas), len(starts)), dtype=np.float32)
@@ -844,10 +830,6 @@ def _logits(
             found = model.score_windows(queries, stretch, torch.from_numpy(block - block[0]).to(where))
             logits[:, low : low + WINDOWS_AT_ONCE] = found.cpu().numpy()
     return logits
-
-
-def _device(model: Model) -> torch.device:
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def _seeds(mirnas: Sequence[Record], row: _Row, hits: _Hits, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

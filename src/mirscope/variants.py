@@ -9,7 +9,6 @@ import contextlib
 import copy
 import gzip
 import logging
-import math
 import shutil
 import tempfile
 import zlib
@@ -27,6 +26,7 @@ from scipy.ndimage import maximum_filter1d
 
 from mirscope import io, predict, rna, runs, scan, workers
 from mirscope.annotation import Annotation, Transcript, short_id
+from mirscope.background import Background
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
@@ -85,10 +85,12 @@ def _rule(
     settings: scan.Settings | None,
     min_difference: float,
     threads: int,
+    background: Background | None = None,
 ) -> _Rule:
     settings = settings or scan.Settings()
-    least = scan.least_logits(model, mirnas, transcripts, settings=settings, threads=threads)
-    return _Rule(least, min_difference, math.log(settings.prevalence) - math.log1p(-settings.prevalence))
+    how: dict[str, Any] = {"settings": settings, "background": background, "threads": threads}
+    least = scan.least_logits(model, mirnas, transcripts, **how)
+    return _Rule(least, min_difference, predict.logit(settings.prevalence))
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ def _edit(allele: Allele, number: int, sequence: str, transcript: Transcript | N
     if (whole < 0).all():
         return "outside"
     given = _rna(allele.reference)
-    given = given.translate(_COMPLEMENT) if minus else given
+    given = rna.reverse_complement(given)[::-1] if minus else given
     if any(sequence[at] != letter for at, letter in zip(whole, given, strict=True) if at >= 0):
         return "reference"
     position, reference, alternative = allele.trimmed()
@@ -238,9 +240,6 @@ def _edit(allele: Allele, number: int, sequence: str, transcript: Transcript | N
     if (sides < 0).any() or abs(sides[1] - sides[0]) != 1:
         return "exon_end"
     return Edit(allele, number, int(sides.max()), int(sides.max()), alternative)
-
-
-_COMPLEMENT = str.maketrans("ACGU", "UGCA")
 
 
 def _rna(sequence: str) -> str:
@@ -390,8 +389,9 @@ def in_mirnas(
     for edit in edits:
         reference = mirnas[edit.number]
         forms = [reference, Record(f"{reference.id} {edit.allele.name}", edit.apply(reference.sequence))]
-        sites = scan.scan(model, forms, transcripts, settings=settings, threads=threads)
-        rule = _rule(model, forms, transcripts, settings, min_difference, threads)
+        background = scan.shuffled_sites(model, forms, transcripts, settings=settings, threads=threads)
+        sites = scan.scan(model, forms, transcripts, settings=settings, background=background, threads=threads)
+        rule = _rule(model, forms, transcripts, settings, min_difference, threads, background)
         parts.append(_compare_forms(model, edit, forms, transcripts, _regions(sites, transcripts), rule))
     return _joined(parts)
 
@@ -408,7 +408,7 @@ def _score(model: Model, mirnas: Sequence[Record], stretches: Sequence[str]) -> 
     offsets = np.cumsum([0, *map(len, filled)])
     n_windows = np.array([len(stretch) - window + 1 for stretch in filled])
     starts = np.concatenate([offset + np.arange(n) for offset, n in zip(offsets[:-1], n_windows, strict=True)])
-    where = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    where = predict.device_of(model)
     queries = torch.from_numpy(rna.encode([record.sequence for record in mirnas], model.lengths[0]))
     row = rna.encode(["".join(filled)])[0]
     with torch.inference_mode():
