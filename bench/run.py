@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from measure import peak_memory
-from mirscope import io, models, predict, rna, runs, train
+from mirscope import discover, io, models, negatives, predict, rna, runs, train
 from mirscope.io import Record
 
 CORES = len(os.sched_getaffinity(0))
@@ -178,6 +178,26 @@ def bench_scan(n_transcripts: int = 60, length: int = 1500, n_mirnas: int = 40) 
                 record(f"scan command, {what}", rate, "windows/s", f"{threads} processes, {peak:.0f} MB in all")
 
 
+def bench_discovery(length: int = 500_000) -> None:
+    """Pre-miRNAs in a random genome: the search for stems alone, and the command, both strands, from FASTA to files."""
+    torch.set_num_threads(1)
+    text = negatives.random_sequence(length, frequencies=(0.3, 0.2, 0.2, 0.3))
+    [seconds] = alternate(lambda: discover.candidates(text[:100_000]), repeats=3)
+    record("search for stems, one strand", 0.1 / seconds * 60, "Mb/min", "1 thread")
+    peer = 2750 * 20 / 1e6 * 60 / 2  # windows of 100 nt every 20 nt of one strand a second, on a GPU, as both strands
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        io.write_fasta([Record("g", text)], here / "g.fa")
+        for threads in sorted({1, CORES}):
+            out = ["-o", str(here / f"out{threads}"), "--threads", str(threads), "--quiet"]
+            began = time.perf_counter()
+            peak = peak_memory([sys.executable, "-m", "mirscope", "discover", str(here / "g.fa"), *out])
+            whole = time.perf_counter() - began
+            rate = (length + discover.BACKGROUND) / 1e6 / whole * 60  # the background is searched too
+            times = f"{threads} processes, {peak:.0f} MB in all, {rate / peer:.2g} x miRe2e on a GPU"
+            record("discover command, both strands", rate, "Mb/min", times)
+
+
 def main() -> None:
     torch.set_num_threads(CORES)
     bench_training()
@@ -187,6 +207,7 @@ def main() -> None:
     bench_peaks()
     torch.set_num_threads(CORES)
     bench_scan()
+    bench_discovery()
     folder = Path(__file__).parent / "latest"
     folder.mkdir(exist_ok=True)
     runs.write_json(folder / "results.json", runs.environment() | {"cores": CORES, "results": RESULTS})

@@ -4,6 +4,8 @@
 
 writes mirnas.fa, utr3_reporters.fa and truth.tsv beside this file. The mature sequences are miRBase 22's; the rest is
 designed, so that what a scan should find is known exactly (what it calls beside that is the more telling figure).
+And hairpins.fa: precursors of miRBase 22, and each with its dinucleotides shuffled; contig.fa: 3 kb with let-7a-1 at
+500 and mir-155 at 2300, and mir-21 on the other strand at 1400.
 """
 
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mirscope import io, rna
+from mirscope import io, negatives, rna
 
 HERE = Path(__file__).parent
 MIRNAS = {
@@ -21,6 +23,11 @@ MIRNAS = {
     "hsa-miR-122-5p": "UGGAGUGUGACAAUGGUGUUUG",
     "hsa-miR-124-3p": "UAAGGCACGCGGUGAAUGCC",
     "hsa-miR-155-5p": "UUAAUGCUAAUCGUGAUAGGGGUU",
+}
+HAIRPINS = {
+    "hsa-let-7a-1": "UGGGAUGAGGUAGUAGGUUGUAUAGUUUUAGGGUCACACCCACCACUGGGAGAUAACUAUACAAUCUACUGUCUUUCCUA",
+    "hsa-mir-21": "UGUCGGGUAGCUUAUCAGACUGAUGUUGACUGUUGAAUCUCAUGGCAACACCAGUCGAUGGGCUGUCUGACA",
+    "hsa-mir-155": "CUGUUAAUGCUAAUCGUGAUAGGGGUUUUUGCCUCCAACUGACUCCUACAUAUUAGCAUUAACAG",
 }
 KINDS = ("perfect", "8mer+3'", "8mer", "7mer-m8", "7mer-A1", "6mer")
 FREQUENCIES = (0.28, 0.21, 0.21, 0.30)  # A C G U, about those of human 3'UTRs
@@ -71,6 +78,14 @@ def main() -> None:
     reporters.append(io.Record("reporter_without_sites", background(rng, LENGTH)))
     io.write_fasta([io.Record(name, sequence) for name, sequence in MIRNAS.items()], HERE / "mirnas.fa")
     io.write_fasta(reporters, HERE / "utr3_reporters.fa")
+    shuffled = {f"{name}_shuffled": negatives.dinucleotide_shuffle(text) for name, text in HAIRPINS.items()}
+    io.write_fasta([io.Record(*hairpin) for hairpin in (HAIRPINS | shuffled).items()], HERE / "hairpins.fa")
+    contig = negatives.random_sequence(3000, frequencies=FREQUENCIES, random_state=rng)
+    other_strand = rna.reverse_complement(HAIRPINS["hsa-mir-21"])
+    planted_at = {500: HAIRPINS["hsa-let-7a-1"], 1400: other_strand, 2300: HAIRPINS["hsa-mir-155"]}
+    for place, hairpin in planted_at.items():
+        contig = contig[:place] + hairpin + contig[place + len(hairpin) :]
+    io.write_fasta([io.Record("contig1", contig)], HERE / "contig.fa")
     columns = ["target_id", "start", "end", "mirna_id", "planted", "seed_type"]
     io.write_tsv([pd.DataFrame(truth, columns=columns)], HERE / "truth.tsv", columns)
 

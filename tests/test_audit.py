@@ -319,3 +319,57 @@ def test_a_hold_out_that_is_none(data_path):
     check(100 * found.share("mirna_gene"), 63.7, 0.1)
     check(found.auroc("mirna_identity"), 0.973, 0.001)
     check(found.auroc("gene_identity"), 0.991, 0.001)
+
+
+def some_hairpins():
+    """Train: let-7 and a pseudo hairpin. Test: a let-7 of another letter, a copy, an N-free stranger."""
+    rng = np.random.default_rng(0)
+    a, b, c, d = ("".join(rng.choice(list("ACGU"), 70)) for _ in range(4))
+    rows = [
+        ("hsa-let-7a-1", a, 1, "train"),
+        ("cds_1", b, 0, "train"),
+        ("hsa-let-7f-1", c, 1, "test"),
+        ("cds_2", b, 0, "test"),
+        ("hsa-mir-21", d, 1, "test"),
+        ("cds_3", d[:25] + c[30:], 0, "test"),
+    ]
+    return pd.DataFrame(rows, columns=["hairpin_id", "hairpin_seq", "label", "split"])
+
+
+def test_hairpins_counted_by_hand():
+    found = audit.audit(some_hairpins())
+    assert found.what == "hairpins"
+    assert found.count("hairpin") == (1, 4)
+    assert found.count("hairpin_20mer") == (1, 4)
+    assert found.count("hairpin_family") == (4, 4)  # cds_3 joins mir-21 to let-7
+    assert found.count("positive_family") == (2, 2)
+    contents = found.contents
+    assert [contents[key] for key in ("rows", "hairpins", "duplicate_rows")] == [6, 5, 1]
+    assert [contents[key] for key in ("families", "families_of_positives", "families_with_both_labels")] == [2, 1, 1]
+    assert found.verdict[0].startswith("Not fit to show that a model finds new pre-miRNAs: 2 of 2 positives of test")
+    said = "\n".join(found.verdict)
+    assert "1 rows repeat" in said
+    assert "1 of 4 test hairpins (25.0 %) are also in train" in said
+    assert "1 families hold positives and negatives" in said
+    tables = dict(zip(("parts", "contents", "overlaps", "floors"), audit.report(found), strict=True))
+    assert tables["parts"][0] == ("part", "hairpins", "positives")
+    assert [row[0] for row in tables["overlaps"][1]] == list(audit.HAIRPIN_OVERLAPS.values())
+    assert [row[0] for row in tables["floors"][1]] == list(audit.HAIRPIN_TITLES.values())
+    assert json.loads(found.to_json())["contents"] == contents
+
+
+def test_hairpins_without_relatives_are_no_leak(hairpins):
+    found = audit.audit(hairpins.assign(split=np.where(np.arange(len(hairpins)) < 32, "train", "test")))
+    assert found.verdict[0].startswith("No leak of note")
+    assert found.auroc("hairpin_regression") > 0.9
+    assert "To do" not in " ".join(found.verdict)
+    assert "The table has no split" in " ".join(audit.audit(hairpins).verdict)
+
+
+def test_command_on_hairpins(run, tmp_path, hairpins):
+    hairpins.to_csv(tmp_path / "hairpins.tsv", sep="\t", index=False)
+    out, _ = run("audit hairpins.tsv --json audit.json")
+    assert "hairpin family, of positives" in out
+    assert "boosted trees on 5 numbers" in out
+    _, err = run("audit hairpins.tsv --train hairpins.tsv:test", code=2)
+    assert "hairpins.tsv has no split 'test'" in err

@@ -8,13 +8,14 @@ import gzip
 import hashlib
 import re
 import threading
+from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from mirscope import datasets
+from mirscope import datasets, io, rna
 from mirscope.errors import DownloadError, InputError, UsageError
 
 FIELDS = "\t".join
@@ -567,10 +568,61 @@ def dmiso_origin(name):
     return [(header + lines((row[0], row[2], row[1], row[3], *row[4:]) for row in rows_of(name))).rstrip("\n")]
 
 
+def dnnpremir_origin(name):
+    parts = []
+    for label, kind in (("1", "TRUE"), ("0", "FALSE")):
+        rows = [row for row in rows_of(name) if row[4] == label]
+        symbols = ("".join(letter + sign + " " for letter, sign in zip(*row[1:3], strict=True)) for row in rows)
+        lines = [f"{k},{row[0]},{text},{kind}\n" for k, (row, text) in enumerate(zip(rows, symbols, strict=True))]
+        parts.append("".join([",Accession,seq_struc,Classification\n", *lines]))
+    return parts
+
+
+def hairpins_origin(name):
+    species = dict.fromkeys(row[5] for row in rows_of(name))
+    return ["".join(f">{row[0]}\n{row[1]}\n" for row in rows_of(name) if row[5] == one) for one in species]
+
+
+def mirbase_hairpins_origin(name):
+    """The files of miRBase 22 as they are."""
+    names = (f"mirbase/{one}_hairpin_mirbase22.fa.gz" for one in ("hsa", "mml", "mmu", "rno"))
+    folder = datasets.path(name).parents[1]
+    return [datasets._content(folder / file).decode() for file in names]
+
+
+def calls_origin(name):
+    headers = dict(
+        record
+        for text in mirbase_hairpins_origin("mirbase22_hairpins_4species")
+        for record in ((header.split()[0], header) for header, _ in datasets._records(text))
+    )
+    kinds = {"miRBase22": "mirbase22_hairpins_4species", "MirGeneDB": "mirgenedb_hairpins_4species"}
+    parts = defaultdict(str)
+    for data, identity, call in rows_of(name):
+        source = kinds.get(data.split("_")[0], "pseudo_hairpins_8492")
+        header, answer = headers.get(identity, identity), str(call == "1")
+        parts[data] += f">{header}\n{sequences(source)[identity]}  {answer}\n{'=' * 27}\n"
+    return list(parts.values())
+
+
+@functools.cache
+def sequences(name):
+    return {row[0]: row[1] for row in rows_of(name)}
+
+
+MIRBASE_CALLS = [332115, 110160, 214342, 92520]
+MIRGENEDB_CALLS = [67500, 57381, 51631, 47590]
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "origin", "sizes"),
     [
+        ("dnnpremir_human_balanced", dnnpremir_origin, [506345, 554954]),
+        ("mirgenedb_hairpins_4species", hairpins_origin, [47503, 40414, 36362, 33511]),
+        ("dnnpremir_published_cnn_calls", calls_origin, [*MIRBASE_CALLS, *MIRGENEDB_CALLS, 1285983]),
+        ("mirbase22_hairpins_4species", mirbase_hairpins_origin, [266843, 89129, 172233, 75631]),
+        ("pseudo_hairpins_8492", hairpins_origin, [989776]),
         ("mirtarraw", mitar_origin, [2516446]),
         ("deepmirtar_left", mitar_origin, [60437]),
         ("miraw_left", mitar_origin, [4047883]),
@@ -587,11 +639,41 @@ def dmiso_origin(name):
         ("dmiso_examples", dmiso_origin, [1924]),
     ],
 )
-def test_converter_makes_the_real_file(name, origin, sizes):
+def test_converter_makes_the_real_file(monkeypatch, name, origin, sizes):
     texts, item = origin(name), datasets.entry(name)
+    if item.converter.startswith(("folded", "pseudo")):  # every fiftieth is folded, for the others the file is believed
+        known = {row[1]: (row[2], float(row[3])) for row in rows_of(name)}
+        for sequence in list(known)[::50]:
+            assert rna.fold(sequence) == known[sequence]
+        monkeypatch.setattr(rna, "fold", known.__getitem__)
     assert [len(text) for text in texts] == sizes
     made = converted(item.converter, *texts, *(real(need).decode() for need in item.needs))
     assert hashlib.sha256(made.encode()).hexdigest() == item.sha256
+
+
+def test_dnnpremir_decodes_nucleotides_with_brackets():
+    text = ",Accession,seq_struc,Classification\n0,a,G( G( G( A. A. A. C) C) C) ,TRUE\n1,b,A. C. ,FALSE\n"
+    assert converted("dnnpremir", text).splitlines()[1:] == [
+        FIELDS([name, sequence, structure, mfe, label, "hsa", "dnnPreMiR_balanced", "dnnPreMiR (RNAfold, authors)"])
+        for name, sequence, structure, mfe, label in (
+            ("a", "GGGAAACCC", "(((...)))", "-1.20", "1"),
+            ("b", "AC", "..", "0.00", "0"),
+        )
+    ]
+
+
+def test_pseudo_hairpins_are_marked_where_they_are_in_the_training_set():
+    made = converted("pseudo", ">a x\nGGGAAACCC\n>b\nAC\n", tsv("id sequence", "b AC"))
+    assert [line.split("\t")[::8] for line in made.splitlines()] == [["id", "in_balanced_set"], ["a", "0"], ["b", "1"]]
+    assert made.splitlines()[1].split("\t")[2:6] == ["(((...)))", "-1.20", "0", "hsa"]
+
+
+def test_dnnpremir_calls_are_named_by_set():
+    texts = [f">h{k} more\nACGU  {k == 3}\n{'=' * 27}\n" for k in range(9)]
+    made = [line.split("\t") for line in converted("dnnpremir_calls", *texts).splitlines()[1:]]
+    assert made[0] == ["miRBase22_hsa", "h0", "0"]
+    assert made[3] == ["miRBase22_rno", "h3", "1"]
+    assert made[8] == ["pseudo_8492", "h8", "0"]
 
 
 # --- pairs and splits
@@ -651,6 +733,26 @@ def test_load_pairs_of_neither_name_nor_file(data):
 def test_load_pairs_of_what_holds_none():
     with pytest.raises(UsageError, match="mature_mirbase22 holds no pairs but fasta"):
         datasets.load_pairs("mature_mirbase22")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "column"),
+    [
+        ("pairs.tsv", "mirna_seq\ttarget_seq\nUGAGGUAG\tACGU\n", "mirna_seq"),
+        ("hairpins.csv", "id,sequence\na,ACGU\n", "hairpin_seq"),
+        ("hairpins.tsv", "hairpin_id\thairpin_seq\tlabel\na\tACGU\t1\n", "hairpin_seq"),
+        ("hairpins.fa", ">a\nACGU\n", "hairpin_seq"),
+        ("bare.txt", "ACGU\n", "hairpin_seq"),
+        ("targetnet.tsv", "mirna_id\tmirna_seq\tmrna_id\tsequence\na\tUGAGGUAG\tb\tACGU\n", "mirna_seq"),
+    ],
+)
+def test_a_table_tells_what_it_holds(tmp_path, name, text, column):
+    (tmp_path / name).write_text(text)
+    table = datasets.load(str(tmp_path / name))
+    assert column in table
+    if name != "targetnet.tsv":
+        io.write_table(table, tmp_path / "table.parquet")
+        pd.testing.assert_frame_equal(datasets.load(str(tmp_path / "table.parquet")), table)
 
 
 def test_load_pairs_not_on_this_machine(folders):

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from mirscope import datasets, evaluate, floors, io, metrics, models, predict
+from mirscope.cli import targets
 from mirscope.errors import InputError, TableError, UsageError
 from mirscope.io import Record
 
@@ -508,3 +509,79 @@ def test_background_needs_pairs(toy):
     toy.inputs = ("hairpin",)
     with pytest.raises(UsageError, match="reads hairpin; expected a model that reads mirna and target"):
         evaluate.background(toy, TRANSCRIPTS, MIRNAS)
+
+
+def test_hairpins_are_evaluated_like_pairs(hairpins):
+    model = models.create("dnnpremir_cnn")
+    train, asked = hairpins[:30], hairpins[24:]
+    found = evaluate.evaluate(model, asked, train=train, n_resamples=20, against={"half": np.full(len(asked), 0.5)})
+    assert found.by == "hairpin"
+    assert found.n_in_train == 6
+    titles = [floor.title for floor in floors.HAIRPIN_FLOORS.values()]
+    assert list(found.table["predictor"]) == ["dnnpremir_cnn", "half", *titles]
+    row = found.table.set_index("predictor").loc["dnnpremir_cnn"]
+    assert row["auroc"] == metrics.auroc_score(asked["label"], predict.score(model, asked))
+    assert found.table.set_index("predictor").loc["boosted trees on 5 numbers", "fitted_on"] == "30 training hairpins"
+    assert "6 of 24 hairpins are also in the training table." in evaluate.remarks(found)
+    assert any("regression on 5 numbers alone reaches" in line for line in evaluate.remarks(found))
+    json.loads(found.to_json())
+    with pytest.raises(UsageError, match="hairpins have no genes"):
+        evaluate.evaluate(model, asked, by="gene")
+
+
+def test_background_of_hairpins():
+    """Counted by a model that calls what has more than a third G; shuffling changes no count."""
+
+    model = models.create("dnnpremir_cnn")
+    rich, poor = "GGGGACGUGGGGAAAAGGGG", "ACUUACUUACUUACUUACUU"
+    hairpins = pd.DataFrame({"hairpin_seq": [rich] * 3 + [poor] * 5})
+    scored = []
+
+    def score(asked, examples):
+        assert asked is model
+        scored.append(examples)
+        return (examples["hairpin_seq"].str.count("G") > examples["hairpin_seq"].str.len() / 3).to_numpy(float)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "score", score)
+        found = evaluate.hairpin_background(model, hairpins, others={"poor": hairpins[3:]}, n=100).set_index("kind")
+        again = evaluate.hairpin_background(model, hairpins, others={"poor": hairpins[3:]}, n=100).set_index("kind")
+    pd.testing.assert_frame_equal(found, again)
+    assert found.loc["shuffled", ["n", "calls"]].tolist() == [8, 3]
+    assert found.loc["poor"].tolist() == [5, 0, 0]
+    assert found.loc["random", "n"] == 8
+    assert sorted(scored[1]["hairpin_seq"].map(sorted).map("".join)) == sorted(
+        hairpins["hairpin_seq"].map(sorted).map("".join)
+    )
+    with pytest.raises(InputError, match="no hairpins to shuffle"):
+        evaluate.hairpin_background(model, hairpins[:0])
+    with pytest.raises(UsageError, match="expected a model that reads hairpin"):
+        evaluate.hairpin_background(models.create("seed"), hairpins)
+
+
+def test_command_on_hairpins(run, tmp_path, hairpins, monkeypatch):
+    asked = []
+    monkeypatch.setattr(targets, "_pseudo_hairpins", lambda network: asked.append(network) or {"pseudo": hairpins[:4]})
+    models.save(models.create("dnnpremir_cnn"), tmp_path / "one.safetensors")
+    models.save(models.create("dnnpremir_cnn", dropout=0.3), tmp_path / "two.safetensors")
+    hairpins.to_csv(tmp_path / "hairpins.csv", index=False)
+    out, _ = run("evaluate one.safetensors hairpins.csv --against two.safetensors --background --json found.json -q")
+    assert "one: 24 of 48 hairpins are positives" in out
+    assert "floors learned from: cross-validation" in out
+    assert "hairpins called that are no pre-miRNAs: " in out
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [each["predictor"] for each in found["predictors"]][:2] == ["one", "two"]
+    assert [row["kind"] for row in found["background"]] == ["random", "shuffled", "pseudo"]
+    assert [network.name for network in asked] == ["one"]
+    _, err = run("evaluate seed hairpins.csv", code=2)
+    assert err == "mirscope: seed reads mirna and target; expected a model that reads hairpin and structure\n"
+
+
+@pytest.mark.data
+def test_pseudo_hairpins_of_training_are_left_out(data_path):
+    for name in ("pseudo_hairpins_8492", "dnnpremir_human_balanced"):
+        data_path(name)
+    model = models.create("dnnpremir_cnn")
+    assert len(targets._pseudo_hairpins(model)["pseudo"]) == 8492
+    model.provenance = {"data": "dnnpremir_human_balanced"}
+    assert len(targets._pseudo_hairpins(model)["pseudo"]) == 8492 - 1881

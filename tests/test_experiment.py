@@ -125,16 +125,17 @@ def test_networks_that_pretrain_get_what_is_given(pairs, tmp_path):
         score(tmp_path / "1", unlabelled=Unlabelled(texts[0], []))
 
 
-@pytest.mark.parametrize("rule", ["kfold", "family", "gene", "cluster"])
+@pytest.mark.parametrize("rule", ["kfold", "family-kfold", "family", "gene", "cluster"])
 def test_test_parts_are_what_the_rule_says(pairs, rule):
     protocol = Protocol(rule, n_runs=3)
     parts = [protocol.divide(pairs, run) for run in range(3)]
     for part in parts:
         assert sum(map(len, part.values())) == len(pairs)
         assert all(len(rows) for rows in part.values())
-    if rule == "kfold":
+    if rule.endswith("kfold"):
         assert sorted(pd.concat([part["test"] for part in parts]).index) == pairs.index.tolist()
-    else:
+    if rule != "kfold":
+        rule = rule.removesuffix("-kfold")
         groups = pd.Series(splits.groups(pairs, rule), index=pairs.index)
         for part in parts:
             assert not set(groups[part["test"].index]) & set(groups[part["train"].index])
@@ -423,6 +424,19 @@ def test_benchmark_command(run, toy, tmp_path):
     tables = {"runs.parquet", "runs.tsv", "summary.tsv", "comparisons.tsv", "within_runs.tsv"}
     assert names == tables | {"benchmark.json", "benchmark.png", "benchmark.svg", "scores"}
     assert len(pd.read_csv(tmp_path / "out" / "runs.tsv", sep="\t")) == 4
+
+
+def test_commands_on_hairpins(run, hairpins, tmp_path):
+    hairpins.to_csv(tmp_path / "toy.csv", index=False)
+    fast = "--set epochs=1 --threads 1 --data toy.csv"
+    out, _ = run(f"benchmark dnnpremir_cnn dnnpremir_cnn,dropout=0.1 {fast} --rule family-kfold --runs 2 -o bench")
+    assert out.splitlines()[1].startswith("dnnpremir_cnn\t2\t")
+    runs = pd.read_parquet(tmp_path / "bench" / "runs.parquet")
+    assert runs.groupby("competitor")["n_test"].sum().tolist() == [48, 48]
+    run(f"search dnnpremir_cnn {fast} --space dropout=0.1 --method grid -o search")
+    assert len(pd.read_csv(tmp_path / "search" / "trials.tsv", sep="\t")) == 1
+    _, err = run("benchmark mitar --data toy.csv -o pairs --runs 1", code=1)
+    assert "no column mirna_seq, target_seq, which mitar reads" in err
 
 
 def test_ablate_command(run, toy, tmp_path):

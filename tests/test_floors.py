@@ -227,3 +227,60 @@ def test_figures_of_the_readme(name):
             assert metrics.accuracy_score(test["label"], scores, threshold=at) == pytest.approx(accuracy, abs=0.01), (
                 floor
             )
+
+
+def test_hairpin_numbers_by_hand():
+    stem = "GGGGAAAACCCC"
+    table = pd.DataFrame({"hairpin_seq": [stem, stem, "AAAA"], "structure": ["((((....))))", None, "...."]})
+    found = floors.hairpin_numbers(table)
+    mfe = rna.fold(stem)[1]
+    assert found.loc[0].tolist() == [12, mfe, mfe / 12, 8 / 12, 8 / 12]
+    assert found.loc[1].tolist() == found.loc[0].tolist()  # folded
+    assert found.loc[2].tolist() == [4, 0, 0, 0, 0]
+
+
+def test_floors_of_hairpins(hairpins):
+    train, asked = hairpins[:32], hairpins[32:].sample(frac=1, random_state=0)
+    scores = floors.all_floors(asked, train)
+    assert list(scores) == list(floors.HAIRPIN_FLOORS) == list(floors.of(asked))
+    assert scores.index.equals(asked.index)
+    assert scores["length"].tolist() == asked["hairpin_seq"].str.len().tolist()
+    numbers = floors.hairpin_numbers(asked)
+    np.testing.assert_array_equal(scores["stability"], -numbers["mfe_per_nt"])
+    for key, floor in floors.HAIRPIN_FLOORS.items():
+        values = scores[key].to_numpy()
+        at = floors.threshold(key, asked, values, train)
+        if floor.learn:
+            assert at == 0.5
+            assert ((values >= 0) & (values <= 1)).all()
+        else:
+            own = floor.sign * floors.hairpin_numbers(train)[floor.column]
+            assert at == metrics.best_threshold(train["label"], own)
+    # a perfect stem against its own letters shuffled: the fold tells them apart, the letters do not
+    assert metrics.auroc_score(asked["label"], scores["hairpin_regression"]) > 0.9
+    assert metrics.auroc_score(asked["label"], scores["gc_share"]) == 0.5
+    shuffled = train.assign(label=1 - train["label"])
+    turned = floors.all_floors(asked, shuffled)
+    np.testing.assert_allclose(turned["hairpin_regression"], 1 - scores["hairpin_regression"], atol=1e-3)
+
+
+def test_hairpin_floors_are_cross_validated_without_a_training_table(hairpins):
+    scores = floors.all_floors(hairpins)
+    assert metrics.auroc_score(hairpins["label"], scores["hairpin_regression"]) > 0.9
+    chance = hairpins.assign(label=hairpins["label"].sample(frac=1, random_state=3).to_numpy())
+    assert metrics.auroc_score(chance["label"], floors.all_floors(chance)["hairpin_trees"]) < 0.75
+    none = floors.all_floors(hairpins.drop(columns="label"))
+    assert none["hairpin_regression"].isna().all()
+    assert none["length"].notna().all()
+
+
+@pytest.mark.data
+def test_five_numbers_beat_the_published_networks(data_path):
+    """The figures of docs/precursors.md: 88.56 % of the paper's CNN on the same 752 hairpins."""
+    data_path("dnnpremir_human_balanced")
+    table = datasets.load_hairpins("dnnpremir_human_balanced")
+    np.testing.assert_allclose(floors.hairpin_numbers(table[:50])["mfe"], table["mfe"][:50].astype(float), atol=0.011)
+    test = table[table["split"] == "test"]
+    scores = floors.all_floors(test, table[table["split"] == "train"])
+    assert metrics.accuracy_score(test["label"], scores["hairpin_regression"]) == pytest.approx(0.910, abs=0.003)
+    assert metrics.accuracy_score(test["label"], scores["hairpin_trees"]) == pytest.approx(0.903, abs=0.005)

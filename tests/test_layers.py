@@ -16,8 +16,8 @@ LAYERS = [
     {"splits", "background", "repression"},
     {"predict"},
     {"train"},
-    {"evaluate", "scan", "audit"},
-    {"heatmap", "enrich", "variants"},
+    {"evaluate", "scan", "audit", "hairpins"},
+    {"heatmap", "enrich", "variants", "discover"},
     {"experiment"},
     {"cli"},
 ]

@@ -84,3 +84,42 @@ def test_a_drawn_duplex_holds_the_sequences_and_only_pairs(mirna, target):
 def test_no_duplex_is_drawn_where_none_is_stable():
     assert rna.duplex("AAAAAAAA", "AAAAAAAA").pairs == ""
     assert rna.duplex("", "ACGU").mfe == 0
+
+
+@pytest.mark.parametrize(
+    ("structure", "expected"),
+    [
+        ("", []),
+        ("....", []),
+        ("()", [(0, 1)]),
+        (".(((...))).", [(1, 9), (2, 8), (3, 7)]),
+        ("((.((...)).))", [(0, 12), (1, 11), (3, 9), (4, 8)]),  # an internal loop
+        ("((.(((...))((...)).))", None),
+        ("((..((...))..((...)).))", [(0, 22), (1, 21), (4, 10), (5, 9)]),  # of equal branches the 5' one
+        ("((..(...)..((...)).))", [(0, 20), (1, 19), (11, 17), (12, 16)]),
+        ("((...)).(((...)))", [(8, 16), (9, 15), (10, 14)]),  # two hairpins beside each other
+        ("(((...(.)..(.)...)))", [(0, 19), (1, 18), (2, 17), (6, 8)]),
+    ],
+)
+def test_stem(structure, expected):
+    if expected is None:
+        with pytest.raises(ValueError, match="opens no pair"):
+            rna.stem(structure)
+    else:
+        assert rna.stem(structure) == expected
+
+
+def grown(draws):
+    """The structure that a list of True (open, close where there is something to) and False makes."""
+    signs, opened = [], 0
+    for draw in draws:
+        signs.append("." if draw is None else "(" if draw else ")" if opened else ".")
+        opened += {"(": 1, ")": -1}.get(signs[-1], 0)
+    return "".join(signs) + ")" * opened
+
+
+@given(st.lists(st.sampled_from([None, True, False]), max_size=40).map(grown))
+def test_stem_is_the_longest_chain_of_nested_pairs(structure):
+    pairs = rna.base_pairs(structure)
+    chains = [[(i, j) for i, j in sorted(pairs) if i <= inner <= j] for inner, _ in sorted(pairs)]
+    assert rna.stem(structure) == max(chains, key=len, default=[])  # of equal chains the first

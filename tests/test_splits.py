@@ -75,7 +75,48 @@ def test_order_and_repetition_do_not_matter(sequences, random):
 
 
 def test_no_sequences():
-    assert len(splits.clusters([])) == len(splits.families([])) == 0
+    assert len(splits.clusters([])) == len(splits.families([])) == len(splits.hairpin_families([], [])) == 0
+
+
+def edits(a, b):
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row, last = [i], row
+        for j, y in enumerate(b, 1):
+            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (x != y)))
+    return row[-1]
+
+
+@given(st.lists(st.text("AC", min_size=1, max_size=18), max_size=9))
+def test_hairpins_of_four_fifths_identity_are_a_family(sequences):
+    def alike(a, b):
+        return 5 * edits(a, b) <= max(len(a), len(b))
+
+    found = splits.hairpin_families([""] * len(sequences), sequences)
+    assert partition(found) == obvious(sequences, alike)
+
+
+def test_hairpins_of_one_name_or_20_nt_are_a_family():
+    rng = np.random.default_rng(0)
+    drawn = ["".join(rng.choice(list("ACGU"), 80)) for _ in range(12)]
+    drawn[11] = drawn[10][40:] + drawn[11][:60]
+    ids = ["hsa-let-7a-1", "mmu-let-7g", "Hsa-Let-7-P1_pre", "hsa-mir-19a", "dme-mir-190", "hsa-mir-19b-2", "cds_7"]
+    ids += ["", "cds_7", "mir-19", "hsa-mir-1", "hsa-mir-2"]
+    found = splits.hairpin_families(ids, drawn)
+    assert partition(found) == [[0, 1, 2], [3, 5], [4], [6], [7], [8], [9], [10, 11]]
+    table = pd.DataFrame({"hairpin_id": [*ids[:-1], None], "hairpin_seq": drawn})
+    assert (splits.groups(table, "family") == splits.hairpin_families([*ids[:-1], ""], drawn)).all()
+    assert partition(splits.groups(table, "cluster")) == [[i] for i in range(10)] + [[10, 11]]
+
+
+def test_many_hairpins_in_blocks_of_rows():
+    """Relatives are found across the blocks, whatever the order of lengths."""
+    rng = np.random.default_rng(1)
+    drawn = ["".join(rng.choice(list("ACGU"), int(rng.integers(40, 120)))) for _ in range(300)]
+    relatives = [text[:18] + text[18 + len(text) // 5 :] for text in drawn]
+    found = splits.hairpin_families([""] * 600, drawn + relatives)
+    assert (found[:300] == found[300:]).all()
+    assert len(set(found)) == 300
 
 
 def table(n=400, random_state=0, n_mirnas=40, n_sites=150):
@@ -160,6 +201,31 @@ def test_kfold_tests_every_pair_once():
         assert share_positive.max() - share_positive.min() < 0.02
         assert (part == "valid").sum() == pytest.approx(0.2 * (part != "test").sum(), abs=1)
     assert set(splits.make(pairs, "kfold", valid=0)) == {"train", "test"}
+
+
+def test_family_kfold_tests_every_family_once():
+    pairs = table(403)
+    parts = [splits.make(pairs, "family-kfold", n_parts=4, part=part, random_state=2) for part in range(4)]
+    assert (np.array([part == "test" for part in parts]).sum(0) == 1).all()
+    family = splits.groups(pairs, "family")
+    for part in parts:
+        assert set(part) == {"train", "valid", "test"}
+        of = [set(family[part == name]) for name in ("train", "valid", "test")]
+        assert not (of[0] & of[1] or of[0] & of[2] or of[1] & of[2])
+    mixed = pairs.sample(frac=1, random_state=1)
+    again = splits.make(mixed, "family-kfold", n_parts=4, part=3, random_state=2)
+    pd.testing.assert_series_equal(again.sort_index(), parts[3])
+    with pytest.raises(InputError, match="families of one label are too few for 300 parts"):
+        splits.make(pairs, "family-kfold", n_parts=300)
+
+
+def test_splits_of_hairpins(hairpins):
+    alone = splits.make(hairpins, "family")
+    pd.testing.assert_series_equal(splits.make(hairpins, "all"), alone)
+    family = splits.groups(hairpins, "family")
+    assert not set(family[alone == "test"]) & set(family[alone != "test"])
+    with pytest.raises(UsageError, match="hairpins have no genes"):
+        splits.make(hairpins, "gene")
 
 
 def test_carve_takes_validation_out_of_train_by_cluster():

@@ -1,4 +1,7 @@
-"""What leaks from train into test in a table of pairs, and how far the table is answered without reading a target."""
+"""What leaks from train into test in a table of pairs, and how far the table is answered without reading a target.
+
+Of hairpins: what test and train share, and how far a few numbers answer the table.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,15 @@ OVERLAPS = {
     "mirna_gene": "miRNA with that gene",
     "mirna_named_gene": "miRNA with that gene, of pairs that name one",
 }
-"""What a row of one part may have in common with another part, and its title in reports."""
+"""What a pair of one part may have in common with another part, and its title in reports."""
+HAIRPIN_OVERLAPS = {
+    "hairpin": "hairpin (same sequence)",
+    "hairpin_20mer": f"hairpin shares {splits.SITE_K} nt",
+    "hairpin_family": f"hairpin family ({100 * splits.IDENTITY:.0f} % identity, {splits.SITE_K} nt or name)",
+    "positive_family": "hairpin family, of positives",
+    "negative_family": "hairpin family, of negatives",
+}
+"""The same of a hairpin."""
 
 _IDENTITY_ROWS, _LENGTH_ROWS = 1, 5  # rows of the training prior that smooth a share
 _MAX_ROWS = 4000  # test rows whose energy is computed
@@ -40,12 +51,13 @@ _UNSPLIT_TEST = 0.2
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found in a table of pairs.
+    """What was found in a table of pairs or hairpins.
 
     `parts` has columns part, n, n_positive. `contents` counts what is odd in the table as a whole (see
-    docs/commands/audit.md). `overlaps` has columns measure (of `OVERLAPS`), asked, seen, n, of, share: so many rows
-    of the part asked have it in common with the part seen. `floors` has columns predictor, n, auroc, accuracy,
-    sensitivity, specificity, note; NaN where a predictor cannot be had, and `note` says why. `verdict` is for people.
+    docs/commands/audit.md). `overlaps` has columns measure (of `OVERLAPS` or `HAIRPIN_OVERLAPS`), asked, seen, n, of,
+    share: so many rows of the part asked have it in common with the part seen. `floors` has columns predictor, n,
+    auroc, accuracy, sensitivity, specificity, note; NaN where a predictor cannot be had, and `note` says why. `verdict`
+    is for people.
     """
 
     name: str
@@ -54,6 +66,11 @@ class Audit:
     overlaps: pd.DataFrame = field(repr=False)
     floors: pd.DataFrame = field(repr=False)
     verdict: list[str]
+
+    @property
+    def what(self) -> str:
+        """What its rows are: pairs or hairpins."""
+        return "hairpins" if "hairpins" in self.contents else "pairs"
 
     def to_json(self) -> str:
         """Strict JSON of everything; what is undefined is null."""
@@ -102,11 +119,11 @@ def audit(
     """Look for leaks between the parts of a table, and for ways to answer its test part that need no biology.
 
     Args:
-        pairs: columns of `tables.PAIRS` with labels. Their `split` tells the parts; rows in none are left out. Without
-            a split they are audited as if a fifth were drawn for test at random.
+        pairs: columns of `tables.PAIRS` or `tables.HAIRPINS` with labels. Their `split` tells the parts; rows in none
+            are left out. Without a split they are audited as if a fifth were drawn for test at random.
         train: pairs to learn from; all of `pairs` is then the test part, and columns `split` mean nothing.
         name: of the table, for reports.
-        predictors: which of `TITLES` to compute; default all.
+        predictors: which of `TITLES` to compute; default all. Of hairpins always `floors.HAIRPIN_FLOORS`.
         threads: processes for the duplex energies.
         max_rows: test rows to compute energies for.
         random_state: of these rows, of the folds of `both_identities`, and of a split where there is none.
@@ -116,13 +133,17 @@ def audit(
         InputError: no pairs in a part that is needed.
     """
     table, was_split = _parted(pairs, train, random_state)
+    hairpins = "hairpin_seq" in table
+    if hairpins:
+        table = floors.prepared(table.assign(family=splits.groups(table, "family")))
     parts = {part: table[table["split"] == part] for part in datasets.SPLITS}
     if not len(parts["test"]) or not len(parts["train"]):
-        raise InputError(f"{len(parts['train'])} training and {len(parts['test'])} test pairs; an audit needs both")
+        what = "hairpins" if hairpins else "pairs"
+        raise InputError(f"{len(parts['train'])} training and {len(parts['test'])} test {what}; an audit needs both")
     counts = [(part, len(rows), int(rows["label"].sum())) for part, rows in parts.items() if len(rows)]
     overlaps = pd.concat(
         [
-            _overlaps(parts[asked], parts[seen], asked, seen)
+            (_hairpin_overlaps if hairpins else _overlaps)(parts[asked], parts[seen], asked, seen)
             for asked, seen in PARTS
             if len(parts[asked]) and len(parts[seen])
         ],
@@ -131,12 +152,14 @@ def audit(
     found = Audit(
         name=name,
         parts=pd.DataFrame(counts, columns=["part", "n", "n_positive"]),
-        contents=_contents(table),
+        contents=_hairpin_contents(table) if hairpins else _contents(table),
         overlaps=overlaps,
-        floors=_floors(parts["test"], parts["train"], predictors or TITLES, threads, max_rows, random_state),
+        floors=_hairpin_floors(parts["test"], parts["train"])
+        if hairpins
+        else _floors(parts["test"], parts["train"], predictors or TITLES, threads, max_rows, random_state),
         verdict=[],
     )
-    found.verdict.extend(_verdict(found, was_split))
+    found.verdict.extend((_hairpin_verdict if hairpins else _verdict)(found, was_split))
     return found
 
 
@@ -154,7 +177,7 @@ def _parted(pairs: pd.DataFrame, train: pd.DataFrame | None, random_state: int) 
 
 def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:
     table = tables.labelled(pairs)
-    return table.assign(gene_id=table.get("gene_id", ""))
+    return table if "hairpin_seq" in table else table.assign(gene_id=table.get("gene_id", ""))
 
 
 def _contents(table: pd.DataFrame) -> dict[str, int]:
@@ -178,6 +201,46 @@ def _contents(table: pd.DataFrame) -> dict[str, int]:
     }
 
 
+def _hairpin_contents(table: pd.DataFrame) -> dict[str, int]:
+    """Counts in the table as a whole, whatever the parts."""
+    labels = table.groupby("hairpin_seq")["label"].nunique()
+    by_family = table.groupby("family")["label"].nunique()
+    return {
+        "rows": len(table),
+        "hairpins": len(labels),
+        "duplicate_rows": int(table.duplicated(["hairpin_seq", "label"]).sum()),
+        "hairpins_with_both_labels": int((labels > 1).sum()),
+        "families": len(by_family),
+        "families_of_positives": int(table.loc[table["label"] == 1, "family"].nunique()),
+        "families_with_both_labels": int((by_family > 1).sum()),
+    }
+
+
+def _hairpin_overlaps(asked: pd.DataFrame, seen: pd.DataFrame, asked_name: str, seen_name: str) -> pd.DataFrame:
+    family = asked["family"].isin(seen["family"]).to_numpy()
+    positive, every = asked["label"].to_numpy() == 1, np.ones(len(asked), dtype=bool)
+    measured = {
+        "hairpin": (asked["hairpin_seq"].isin(seen["hairpin_seq"]).to_numpy(), every),
+        "hairpin_20mer": (_shares_kmer(asked["hairpin_seq"], seen["hairpin_seq"]), every),
+        "hairpin_family": (family, every),
+        "positive_family": (family, positive),
+        "negative_family": (family, ~positive),
+    }
+    return _counted(measured, asked_name, seen_name)
+
+
+_Measured = dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+"""Of each measure the rows that have it, and of which."""
+
+
+def _counted(measured: _Measured, asked_name: str, seen_name: str) -> pd.DataFrame:
+    rows = []
+    for measure, (has, of) in measured.items():
+        n, total = int((has & of).sum()), int(of.sum())
+        rows.append((measure, asked_name, seen_name, n, total, n / total if total else math.nan))
+    return pd.DataFrame(rows, columns=["measure", "asked", "seen", "n", "of", "share"])
+
+
 def _overlaps(asked: pd.DataFrame, seen: pd.DataFrame, asked_name: str, seen_name: str) -> pd.DataFrame:
     """How many rows of one part have what in common with another."""
 
@@ -189,7 +252,7 @@ def _overlaps(asked: pd.DataFrame, seen: pd.DataFrame, asked_name: str, seen_nam
     names_gene, every = asked["gene_id"].to_numpy() != "", np.ones(len(asked), dtype=bool)
     genes = _has_genes(asked, seen)
     with_gene = common("mirna_seq", "gene_id")
-    measured = {  # which rows have it, of which
+    measured = {
         "pair": (common("mirna_seq", "target_seq"), every),
         "target": (common("target_seq"), every),
         "target_20mer": (_shares_kmer(asked["target_seq"], seen["target_seq"]), every),
@@ -199,11 +262,7 @@ def _overlaps(asked: pd.DataFrame, seen: pd.DataFrame, asked_name: str, seen_nam
         "mirna_gene": (with_gene, every if genes else ~every),
         "mirna_named_gene": (with_gene, names_gene),
     }
-    rows = []
-    for measure, (has, of) in measured.items():
-        n, total = int((has & of).sum()), int(of.sum())
-        rows.append((measure, asked_name, seen_name, n, total, n / total if total else math.nan))
-    return pd.DataFrame(rows, columns=["measure", "asked", "seen", "n", "of", "share"])
+    return _counted(measured, asked_name, seen_name)
 
 
 def _shares_kmer(asked: pd.Series, seen: pd.Series) -> NDArray[np.bool_]:
@@ -299,12 +358,14 @@ FLOORS = {
     "site_memorised": _Floor("target site memorised", ("target_seq",), _identity("target_seq")),
 }
 """The floors that learn, in the order of reports; `Audit.floors` has the seed rules and duplex energy after them."""
+HAIRPIN_TITLES = {key: floor.title for key, floor in floors.HAIRPIN_FLOORS.items()}
 TITLES = {key: floor.title for key, floor in FLOORS.items()} | {
     "seed_6mer": "seed 6mer",
     "seed_7mer_m8": "seed 7mer-m8",
     "seed_8mer": "seed 8mer",
     "duplex_energy": "duplex energy",
 }
+_FLOOR_COLUMNS = ["predictor", "n", "auroc", "accuracy", "sensitivity", "specificity", "note"]
 _SEED_RANKS = {"seed_6mer": 2, "seed_7mer_m8": 4, "seed_8mer": 5}  # least rank of `floors.seed_class`
 
 
@@ -333,8 +394,19 @@ def _floors(
             scores = floor.learn(test, train, random_state)
             above = prior if floor.threshold is None else floor.threshold
             rows.append(_row(key, test["label"], scores, scores >= above if floor.calls_unseen else scores > above))
-    columns = ["predictor", "n", "auroc", "accuracy", "sensitivity", "specificity", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=_FLOOR_COLUMNS)
+
+
+def _hairpin_floors(test: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
+    """A row for each of `floors.HAIRPIN_FLOORS`."""
+    rows, scores = [], floors.all_floors(test, train)
+    for key in HAIRPIN_TITLES:
+        if train["label"].nunique() < 2:
+            rows.append({"predictor": key, "n": 0, "note": "labels of one class in train"})
+            continue
+        values = scores[key].to_numpy()
+        rows.append(_row(key, test["label"], values, values >= floors.threshold(key, test, values, train)))
+    return pd.DataFrame(rows, columns=_FLOOR_COLUMNS)
 
 
 def _lacks(key: str, test: pd.DataFrame, train: pd.DataFrame) -> str:
@@ -525,6 +597,45 @@ def _advice(found: Audit) -> list[str]:
     return said
 
 
+def _hairpin_verdict(found: Audit, was_split: bool) -> list[str]:
+    relatives, both = found.share("positive_family"), found.contents["hairpins_with_both_labels"]
+    key = max(HAIRPIN_TITLES, key=lambda name: _away(found.auroc(name)))
+    best = found.auroc(key)
+    if math.isnan(best):
+        return ["Nothing can be ranked: expected positives and negatives in train and in test."]
+    said = []
+    if relatives >= _SOME:
+        n, of = found.count("positive_family")
+        much = "Not fit to show that a model finds new pre-miRNAs" if relatives >= _MANY else "To be used with care"
+        said.append(f"{much}: {n:,} of {of:,} positives of test ({_percent(relatives)}) have a relative in train.")
+    else:
+        said.append("No leak of note: the positives of test have no relatives in train.")
+    if not was_split:
+        said.append(
+            "The table has no split; what follows is what a random one (80 % train, 20 % test) would let through."
+        )
+    if found.contents["duplicate_rows"]:
+        said.append(
+            f"{found.contents['duplicate_rows']:,} rows repeat an earlier row: keep one of each before splitting."
+        )
+    if both:
+        said.append(f"{both:,} hairpins have both labels: no model can be right on both; drop them.")
+    if found.count("hairpin")[0]:
+        n, of = found.count("hairpin")
+        share = _percent(found.share("hairpin"))
+        said.append(f"{n:,} of {of:,} test hairpins ({share}) are also in train: their answer has been seen.")
+    mixed = found.contents["families_with_both_labels"]
+    if mixed:
+        said.append(f"{mixed:,} families hold positives and negatives: some of the negatives may be pre-miRNAs.")
+    for name, what in (("length", "length"), ("gc_share", "share of G and C"), ("hairpin_kmers", "1- to 4-mers")):
+        if _away(found.auroc(name)) >= _SLIGHT:
+            said.append(f"Positives and negatives differ in {what}: AUROC {found.auroc(name):.3f} by that alone.")
+    said.append(f"Without a network {HAIRPIN_TITLES[key]} ranks test with AUROC {best:.3f}: a model has to beat that.")
+    if relatives >= _SOME:
+        said.append("To do: split by family (--rule family), so that no test hairpin has a relative in train.")
+    return said
+
+
 Table = tuple[Sequence[str], list[Sequence[str]]]
 
 
@@ -535,18 +646,20 @@ def report(found: Audit) -> list[Table]:
         (row["measure"], row["asked"], row["seen"]): f"{row['n']:,} ({_percent(row['share'])})" if row["of"] else "-"
         for row in found.overlaps.to_dict("records")
     }
-    shown = {key for key in found.contents if found.contents["genes"] or not key.startswith("genes")}
+    shown = {key for key in found.contents if found.contents.get("genes") or not key.startswith("genes")}
+    titles, asked_of = TITLES | HAIRPIN_TITLES, OVERLAPS | HAIRPIN_OVERLAPS
+    overlaps = {key: asked_of[key] for key in found.overlaps["measure"].unique()}
     measures = ("auroc", "accuracy", "sensitivity", "specificity")
     floor_rows: list[Sequence[str]] = [
-        (TITLES[row["predictor"]], *(_figure(row[name]) for name in measures), row["note"] or f"{row['n']:,} pairs")
+        (titles[row["predictor"]], *(_figure(row[m]) for m in measures), row["note"] or f"{row['n']:,} {found.what}")
         for row in found.floors.to_dict("records")
     ]
     return [
-        (("part", "pairs", "positives"), [(part, f"{n:,}", f"{up:,}") for part, n, up in found.parts.to_numpy()]),
+        (("part", found.what, "positives"), [(part, f"{n:,}", f"{up:,}") for part, n, up in found.parts.to_numpy()]),
         (("in the table", "n"), [(_words(key), f"{n:,}") for key, n in found.contents.items() if key in shown]),
         (
             ("rows with the same", *(f"{asked} in {seen}" for asked, seen in columns)),
-            [(title, *(cells[(key, *column)] for column in columns)) for key, title in OVERLAPS.items()],
+            [(title, *(cells[(key, *column)] for column in columns)) for key, title in overlaps.items()],
         ),
         (("without a model", "AUROC", *measures[1:], "on"), floor_rows),
     ]

@@ -26,7 +26,7 @@ import pandas as pd
 import platformdirs
 from numpy.typing import NDArray
 
-from mirscope import io
+from mirscope import io, rna
 from mirscope.errors import DownloadError, InputError, UsageError
 
 SPLITS = ("train", "valid", "test")
@@ -304,6 +304,14 @@ def load_hairpins(data: str) -> pd.DataFrame:
     return _load(data, "hairpins", io.read_hairpins)
 
 
+def load(data: str) -> pd.DataFrame:
+    """The pairs or the hairpins of a data set or file, whichever it holds; as `load_pairs`."""
+    source, _ = _parse(data)
+    item = _catalogue().get(source)
+    hairpins = item.kind == "hairpins" if item else io.holds_hairpins(source)
+    return load_hairpins(data) if hairpins else load_pairs(data)
+
+
 def _load(data: str, kind: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
     source, wanted = _parse(data)
     item = _catalogue().get(source)
@@ -493,6 +501,52 @@ def _mirbase_human(texts: list[str]) -> str:
     return "".join(f">{header}\n{sequence}\n" for header, sequence in _records(texts[0]) if header.startswith("hsa-"))
 
 
+_HAIRPIN = "id\tsequence\tstructure\tmfe\tlabel\tspecies\tdataset\tstructure_source"
+_CALLED = [f"{source}_{species}" for source in ("miRBase22", "MirGeneDB") for species in ("hsa", "mml", "mmu", "rno")]
+
+
+def _dnnpremir(texts: list[str]) -> str:
+    """dnnPreMiR's training set: number, id, each nucleotide with its bracket (`G( C. `), class; two files."""
+    rows = []
+    for text in texts:
+        for line in text.splitlines()[1:]:
+            _, name, symbols, kind = line.split(",")
+            sequence, structure = ("".join(part) for part in zip(*symbols.split(), strict=True))
+            mfe, label = f"{rna.energy(sequence, structure):.2f}", str(int(kind == "TRUE"))
+            rows.append(
+                (name, sequence, structure, mfe, label, "hsa", "dnnPreMiR_balanced", "dnnPreMiR (RNAfold, authors)")
+            )
+    return _tsv(_HAIRPIN, rows)
+
+
+def _folded(texts: list[str], *, data: str, label: str = "1") -> str:
+    """FASTA of hairpins, folded by ViennaRNA; the species is the beginning of the id."""
+    rows = []
+    for name, sequence in ((header.split()[0], sequence) for text in texts for header, sequence in _records(text)):
+        structure, mfe = rna.fold(sequence)
+        species = name[:3].lower() if label == "1" else "hsa"
+        rows.append((name, sequence, structure, f"{mfe:.2f}", label, species, data, "ViennaRNA 2.7.2"))
+    return _tsv(_HAIRPIN, rows)
+
+
+def _pseudo(texts: list[str]) -> str:
+    """The same of pseudo hairpins, and which of them are in dnnPreMiR's training set (the needed entry)."""
+    fasta, balanced = texts
+    chosen = {row[0] for row in _fields(balanced)}
+    header, *rows = _fields(_folded([fasta], data="pseudo_hairpins_8492", label="0"))
+    return _tsv("\t".join([*header, "in_balanced_set"]), ((*row, str(int(row[0] in chosen))) for row in rows))
+
+
+def _dnnpremir_calls(texts: list[str]) -> str:
+    """dnnPreMiR's answers, a file a set: `>header`, sequence and True or False, a line of `=`."""
+    rows = []
+    for data, text in zip([*_CALLED, "pseudo_8492"], texts, strict=True):
+        lines = text.splitlines()
+        for header, answer in zip(lines[::3], lines[1::3], strict=True):
+            rows.append((data, header[1:].split()[0], str(int(answer.split()[1] == "True"))))
+    return _tsv("dataset\tid\tcalled_premirna", rows)
+
+
 CONVERTERS: dict[str, Callable[[list[str]], str]] = {
     "mitar": _mitar,
     "mitar_positives": _mitar_positives,
@@ -505,5 +559,10 @@ CONVERTERS: dict[str, Callable[[list[str]], str]] = {
     "fasta": _fasta,
     "mirbase": _mirbase,
     "mirbase_human": _mirbase_human,
+    "dnnpremir": _dnnpremir,
+    "folded_mirbase": functools.partial(_folded, data="miRBase22"),
+    "folded_mirgenedb": functools.partial(_folded, data="MirGeneDB"),
+    "pseudo": _pseudo,
+    "dnnpremir_calls": _dnnpremir_calls,
 }
 """Pure functions: the texts of an entry's origins, then of the entries it needs, to its normal form."""

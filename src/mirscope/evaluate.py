@@ -19,7 +19,7 @@ from rich.text import Text
 
 from mirscope import floors, io, metrics, negatives, plot, predict, tables
 from mirscope.errors import InputError, TableError, UsageError
-from mirscope.models import PAIR, Model, expect
+from mirscope.models import HAIRPIN, PAIR, Model, expect
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +48,18 @@ _SHOWN_MIRNAS = 10
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures of models on a set of labelled pairs, with the floors beside them.
+    """The measures of models on a set of labelled pairs or hairpins, with the floors beside them.
 
     `table` has a row for the model, for each it is compared with, and for each floor: predictor, kind (model or floor),
     fitted_on, n (pairs scored; 0 where the floor cannot be had), threshold, and each metric as METRIC, METRIC_low,
     METRIC_high. `comparison` is what `compare` returns. `curves` has columns predictor, curve, x, y, n, as
     `metrics.curves`; of the reliability curves only those of models. `background` is what the function of that name
-    returned, where it was asked. `by` gene, all counts are of pairs of a miRNA and a gene, `n_sites` of their sites.
+    (of hairpins `hairpin_background`) returned, where it was asked. `by` gene, all counts are of pairs of a miRNA and a
+    gene, `n_sites` of their sites.
     """
 
     name: str
-    by: Literal["pair", "gene"]
+    by: Literal["pair", "gene", "hairpin"]
     n: int
     n_sites: int
     n_positive: int
@@ -128,11 +129,11 @@ def evaluate(
     random_state: int = 0,
     threads: int = 1,
 ) -> Evaluation:
-    """Measure a model on labelled pairs, others on the same pairs, and every floor beside them.
+    """Measure a model on labelled pairs or hairpins, others on the same ones, and every floor beside them.
 
     Args:
         model: scores the pairs; may be `None` where `scores` are given.
-        pairs: columns of `tables.PAIRS` with labels.
+        pairs: columns of `tables.PAIRS` or `tables.HAIRPINS` with labels.
         scores: probabilities of the pairs, in their order, instead of the model's: those of another program, say.
         against: models to compare with, or their scores, by name.
         by: `gene`: the pairs are candidate sites, and a miRNA and a gene are one example, see `genes`.
@@ -157,10 +158,14 @@ def evaluate(
     name = name or str(getattr(model, "name", "model"))
     if name in (against or {}):
         raise UsageError(f"{name} is to be compared with itself")
+    hairpins = "hairpin_seq" in pairs
+    if hairpins and by == "gene":
+        raise UsageError("hairpins have no genes; expected pairs")
     sites = pairs
     pairs, group = genes(pairs) if by == "gene" else (tables.labelled(pairs), np.arange(len(pairs)))
     if train is not None:
-        train = genes(train)[0] if by == "gene" else tables.labelled(train)
+        train = floors.prepared(genes(train)[0] if by == "gene" else tables.labelled(train))
+    pairs = floors.prepared(pairs)
     predicted = {
         key: _best(_scores(asked, sites), group, len(pairs)) for key, asked in {name: first, **(against or {})}.items()
     }
@@ -180,7 +185,7 @@ def evaluate(
             continue
         at = floors.threshold(key, pairs, table[key].to_numpy(), train, threads=threads, random_state=random_state)
         learned = floor.learn is not None
-        fitted_on = _fitted_on(key, floor, train)
+        fitted_on = _fitted_on(key, floor, train, "hairpins" if hairpins else "pairs")
         rows.append(
             _row(floor.title, "floor", fitted_on, labels, values, threshold=at, probabilities=learned, **chance)
         )
@@ -188,7 +193,7 @@ def evaluate(
         curves.append(lines[lines["curve"] != "reliability"])
     return Evaluation(
         name=name,
-        by=by,
+        by="hairpin" if hairpins else by,
         n=len(pairs),
         n_sites=int((group >= 0).sum()),
         n_positive=int(pairs["label"].sum()),
@@ -299,12 +304,12 @@ def _row(
     return row
 
 
-def _fitted_on(key: str, floor: floors.Floor, train: pd.DataFrame | None) -> str:
+def _fitted_on(key: str, floor: floors.Floor, train: pd.DataFrame | None, what: str) -> str:
     if floor.learn:
-        return f"{len(train):,} training pairs" if train is not None else "cross-validation"
+        return f"{len(train):,} training {what}" if train is not None else "cross-validation"
     if key == "seed_class":
         return "nothing"
-    return "threshold only" + ("" if train is not None else ", on these pairs")
+    return "threshold only" + ("" if train is not None else f", on these {what}")
 
 
 def _lacks(key: str, pairs: pd.DataFrame, train: pd.DataFrame | None) -> str:
@@ -314,11 +319,13 @@ def _lacks(key: str, pairs: pd.DataFrame, train: pd.DataFrame | None) -> str:
 
 
 def _n_in(pairs: pd.DataFrame, train: pd.DataFrame, by: str) -> int:
+    if "hairpin_seq" in pairs:
+        return int(pairs["hairpin_seq"].isin(train["hairpin_seq"]).sum())
     both = ["mirna_seq", "gene_id" if by == "gene" else "target_seq"]
     return int(pd.MultiIndex.from_frame(pairs[both]).isin(pd.MultiIndex.from_frame(train[both])).sum())
 
 
-_WHAT = {"pair": "pairs", "gene": "miRNA-gene pairs"}
+_WHAT = {"pair": "pairs", "gene": "miRNA-gene pairs", "hairpin": "hairpins"}
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
@@ -334,7 +341,8 @@ def remarks(evaluation: Evaluation) -> list[str]:
         return found
     rows = evaluation.table.set_index("predictor")
     model = float(rows["auroc"].iloc[0])
-    for floor in (*floors.FLOORS.values(), floors.N_SITES):
+    known = floors.HAIRPIN_FLOORS if evaluation.by == "hairpin" else floors.FLOORS | {"n_sites": floors.N_SITES}
+    for floor in known.values():
         value = float(rows["auroc"].get(floor.title, math.nan))
         moral = f"this set does not show that the model reads {floor.unseen}"
         if value >= model:
@@ -354,6 +362,7 @@ def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
     if evaluation.by == "gene":
         share += f", by the best of their {evaluation.n_sites:,} sites"
     learned = rows.loc[(rows["kind"] == "floor") & (rows["n"] > 0), "fitted_on"]
+    learned = learned[~learned.str.startswith("threshold")]
     console.print(f"{evaluation.name}: {share}; called at {evaluation.threshold:g} and above", highlight=False)
     console.print(
         f"floors learned from: {next(iter(learned), 'nothing')}; under each figure its 95 % interval "
@@ -487,9 +496,59 @@ def background(
     return table
 
 
+def hairpin_background(
+    model: Model,
+    hairpins: pd.DataFrame,
+    *,
+    others: Mapping[str, pd.DataFrame] | None = None,
+    threshold: float = 0.5,
+    n: int = 1000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """How often the model calls hairpins that are no pre-miRNAs and like none that it has seen.
+
+    Args:
+        model: of a hairpin.
+        hairpins: `n` of them are drawn to be shuffled; what they are is not asked.
+        others: more kinds of hairpins that are no pre-miRNAs, all of them, by name.
+        threshold: hairpins at or above it are called.
+        n: random and shuffled ones, at most.
+        random_state: of what is drawn.
+
+    Returns:
+        Columns kind, n, calls, rate. Kinds: `random`, even random nucleotides of the same lengths; `shuffled`, the same
+        dinucleotides in another order, both folded by ViennaRNA; and the others.
+
+    Raises:
+        InputError: no hairpins.
+        UsageError: fewer than 1, or a model that takes no hairpin.
+    """
+    if n < 1:
+        raise UsageError(f"{n} hairpins; expected 1 or more")
+    expect(model, HAIRPIN)
+    if not len(hairpins):
+        raise InputError("no hairpins to shuffle")
+    rng = np.random.default_rng(random_state)
+    drawn = hairpins["hairpin_seq"].iloc[rng.permutation(len(hairpins))[:n]].tolist()
+    made = {
+        "random": [negatives.random_sequence(len(sequence), random_state=rng) for sequence in drawn],
+        "shuffled": negatives.shuffled_windows(drawn, random_state=rng),
+    }
+    kinds = {kind: pd.DataFrame({"hairpin_seq": sequences}) for kind, sequences in made.items()} | dict(others or {})
+    rows = []
+    for kind, table in kinds.items():
+        calls = int((predict.score(model, table) >= threshold).sum())
+        rows.append((kind, len(table), calls, calls / len(table)))
+    return pd.DataFrame(rows, columns=["kind", "n", "calls", "rate"])
+
+
 def print_background(table: pd.DataFrame, console: Console | None = None) -> None:
     """Print the calls of `background`: all miRNAs together, then those with the most calls on real windows."""
     console = console or Console()
+    if "mirna_id" not in table:
+        counts = ", ".join(f"{row['calls']:,} of {row['n']:,} {row['kind']}" for row in _records(table))
+        console.print(f"hairpins called that are no pre-miRNAs: {counts}", highlight=False)
+        return
     wide = table.pivot(index="mirna_id", columns="kind", values=["rate", "calls_per_kb"])
     each = table[(table["kind"] == "real") & (table["mirna_id"] != ALL)]
     order = each.sort_values("calls", ascending=False, kind="stable")["mirna_id"]

@@ -35,7 +35,7 @@ from mirscope.runs import environment, write_json
 
 log = logging.getLogger(__name__)
 
-Rule = Literal["given", "random", "kfold", "family", "gene", "cluster", "all"]
+Rule = Literal["given", "random", "kfold", "family-kfold", "family", "gene", "cluster", "all"]
 
 _NO_SETTINGS: Mapping[str, Any] = {}
 
@@ -75,7 +75,7 @@ class Protocol:
     n_runs: int = 30
     """Random draws, or the parts of a k-fold cross-validation."""
     test: float = 0.2
-    """Share of all pairs; of k-fold 1 / n_runs instead."""
+    """Share of all pairs; of cross-validation 1 / n_runs instead."""
     valid: float = 0.2
     """Share of what test leaves; of `given` where the table has no such part."""
     random_state: int = 0
@@ -95,9 +95,9 @@ class Protocol:
             if "split" not in pairs or not (pairs["split"] == "train").any():
                 raise InputError("the pairs have no split of their own; expected another rule")
             split = splits.carve(pairs, share=self.valid, random_state=self.random_state)
-        elif self.rule == "kfold":
+        elif self.rule == "kfold" or self.rule == "family-kfold":
             chance = self.random_state
-            split = splits.make(pairs, "kfold", random_state=chance, valid=self.valid, n_parts=self.n_runs, part=run)
+            split = splits.make(pairs, self.rule, random_state=chance, valid=self.valid, n_parts=self.n_runs, part=run)
         else:
             chance = self.random_state + run
             split = splits.make(pairs, self.rule, random_state=chance, test=self.test, valid=self.valid)
@@ -880,7 +880,7 @@ def _setup(
     else:
         chosen["weights"] = models.fingerprint(models.load(competitor.model))
     by = asdict(protocol)
-    if protocol.rule != "kfold":
+    if not protocol.rule.endswith("kfold"):
         del by["n_runs"]
     return chosen | {"protocol": by, "pairs": _checksum(pairs)}
 

@@ -1,6 +1,7 @@
 """Floors: predictors that see only part of the question, to stand beside every figure of a model.
 
-A floor that reads the miRNA alone cannot know a target; where it scores high, the set can be answered without one.
+A floor that reads the miRNA alone cannot know a target; where it scores high, the set can be answered without one. The
+floors of hairpins see a few numbers, and not the order of letters and pairs.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,6 +71,53 @@ def mirna_kmers(pairs: pd.DataFrame, train: pd.DataFrame) -> Array:
 def target_kmers(pairs: pd.DataFrame, train: pd.DataFrame) -> Array:
     """Logistic regression on the target's counts of 1- to 4-mers."""
     return _kmers(pairs["target_seq"], train["target_seq"], train["label"])
+
+
+def hairpin_kmers(hairpins: pd.DataFrame, train: pd.DataFrame) -> Array:
+    """Logistic regression on the hairpin's counts of 1- to 4-mers; it is not folded."""
+    return _kmers(hairpins["hairpin_seq"], train["hairpin_seq"], train["label"])
+
+
+NUMBERS = ("length", "mfe", "mfe_per_nt", "gc_share", "paired_share")
+"""What `hairpin_numbers` gives of each hairpin."""
+
+
+def hairpin_numbers(hairpins: pd.DataFrame) -> pd.DataFrame:
+    """The columns `NUMBERS`: length (nt), energy of the fold (kcal/mol) and that for each nt, shares of G and C and of
+    paired nt.
+
+    Args:
+        hairpins: columns of `tables.HAIRPINS`; structures that are not given are folded, about 300 hairpins a second.
+    """
+    given = hairpins["structure"] if "structure" in hairpins else pd.Series("", index=hairpins.index)
+    rows = []
+    for sequence, structure in zip(hairpins["hairpin_seq"], given.fillna(""), strict=True):
+        folded, mfe = (structure, rna.energy(sequence, structure)) if structure else rna.fold(sequence)
+        n, n_gc = len(sequence), sequence.count("G") + sequence.count("C")
+        rows.append((n, mfe, mfe / n, n_gc / n, (n - folded.count(".")) / n))
+    return pd.DataFrame(rows, columns=list(NUMBERS), index=hairpins.index, dtype=float)
+
+
+def hairpin_regression(hairpins: pd.DataFrame, train: pd.DataFrame) -> Array:
+    """Logistic regression on the `NUMBERS` of hairpins, columns of both tables."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return _learn(make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), hairpins, train)
+
+
+def hairpin_trees(hairpins: pd.DataFrame, train: pd.DataFrame) -> Array:
+    """Boosted trees on the `NUMBERS` of hairpins, columns of both tables."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return _learn(HistGradientBoostingClassifier(random_state=0), hairpins, train)
+
+
+def _learn(classifier: Any, hairpins: pd.DataFrame, train: pd.DataFrame) -> Array:
+    columns = list(NUMBERS)
+    classifier.fit(train[columns].to_numpy(), train["label"].to_numpy(dtype=int))
+    return np.asarray(classifier.predict_proba(hairpins[columns].to_numpy())[:, 1], dtype=float)
 
 
 def kmer_counts(sequences: list[str]) -> Array:
@@ -154,13 +203,15 @@ def _energy(pair: tuple[str, str]) -> float:
 class Floor:
     """What a floor is called in reports, what it does not see, and whether it is learned (then a probability).
 
-    `learn` is the function of a learned floor, and `column` what that floor reads.
+    `learn` is the function of a learned floor, and `column` what that floor reads; of hairpins also what is the score
+    of a floor that is not learned, times `sign`.
     """
 
     title: str
     unseen: str
     learn: Callable[[pd.DataFrame, pd.DataFrame], Array] | None = None
     column: str = ""
+    sign: int = 1
 
 
 FLOORS = {
@@ -171,14 +222,33 @@ FLOORS = {
     "seed_class": Floor("seed class", ""),
     "duplex_energy": Floor("duplex energy", ""),
 }
-"""Every floor, in the order of reports."""
+"""Every floor of pairs, in the order of reports."""
+HAIRPIN_FLOORS = {
+    "length": Floor("length", "the letters and the fold", column="length"),
+    "gc_share": Floor("GC share", "the fold", column="gc_share"),
+    "hairpin_kmers": Floor("hairpin k-mers", "the fold", hairpin_kmers, "hairpin_seq"),
+    "paired_share": Floor("paired share", "the letters", column="paired_share"),
+    "stability": Floor("minus energy a nt", "the order of letters and pairs", column="mfe_per_nt", sign=-1),
+    "hairpin_regression": Floor("regression on 5 numbers", "the order of letters and pairs", hairpin_regression, "mfe"),
+    "hairpin_trees": Floor("boosted trees on 5 numbers", "the order of letters and pairs", hairpin_trees, "mfe"),
+}
+"""Every floor of hairpins, in the order of reports."""
 N_SITES = Floor("number of sites", "the sequences")
 """The floor `n_sites` of pairs of a miRNA and a gene: how many candidate sites the gene has."""
 
 
 def of(pairs: pd.DataFrame) -> dict[str, Floor]:
-    """The floors of these pairs: `FLOORS`, and `n_sites` where the table has that column."""
+    """The floors of this table: `HAIRPIN_FLOORS` of hairpins; else `FLOORS`, and `n_sites` where it has that column."""
+    if "hairpin_seq" in pairs:
+        return HAIRPIN_FLOORS
     return FLOORS | ({"n_sites": N_SITES} if "n_sites" in pairs else {})
+
+
+def prepared(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The table with all that its floors read: hairpins with their `NUMBERS`, worked out once; pairs as they are."""
+    if "hairpin_seq" not in pairs or "paired_share" in pairs:
+        return pairs
+    return pairs.assign(**hairpin_numbers(pairs))
 
 
 N_SPLITS = 5
@@ -192,10 +262,10 @@ def all_floors(
     max_rows: int | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Scores of every floor on every pair.
+    """Scores of every floor on every pair or hairpin.
 
     Args:
-        pairs: columns of `tables.PAIRS`.
+        pairs: columns of `tables.PAIRS` or `tables.HAIRPINS`.
         train: labelled pairs that the learned floors learn from. `None`: stratified, shuffled 5-fold cross-validation
             inside `pairs`, so that no row is scored by a floor that has seen its label.
         threads: processes for the duplex energies.
@@ -206,17 +276,26 @@ def all_floors(
         A row for each pair, with the index of `pairs`; a column for each floor `of` them: NaN throughout where there is
         nothing to learn from (no gene ids, no labels, labels of one class).
     """
-    scores = {name: np.full(len(pairs), np.nan) for name in FLOORS}
+    found, pairs = of(pairs), prepared(pairs)
+    train = None if train is None else prepared(train)
+    scores = {name: np.full(len(pairs), np.nan) for name in found}
     for rows, learned_from in _splits(pairs, train, random_state):
         asked = pairs.iloc[rows]
-        for name, floor in FLOORS.items():
+        for name, floor in found.items():
             if floor.learn and has(asked, floor.column) and has(learned_from, floor.column):
                 scores[name][rows] = floor.learn(asked, learned_from)
+    if found is HAIRPIN_FLOORS:
+        scores |= {name: _number(pairs, floor) for name, floor in found.items() if not floor.learn}
+        return pd.DataFrame(scores, index=pairs.index)
     scores["seed_class"] = seed_class(pairs)
     scores["duplex_energy"] = duplex_energy(pairs, threads=threads, max_rows=max_rows, random_state=random_state)
     if "n_sites" in pairs:
         scores["n_sites"] = pairs["n_sites"].to_numpy(float)
     return pd.DataFrame(scores, index=pairs.index)
+
+
+def _number(hairpins: pd.DataFrame, floor: Floor) -> Array:
+    return np.asarray(floor.sign * hairpins[floor.column].to_numpy(dtype=float))
 
 
 def has(pairs: pd.DataFrame, column: str) -> bool:
@@ -252,10 +331,10 @@ def threshold(
 ) -> float:
     """The score at or above which a floor calls a pair.
 
-    K-mer floors: 0.5. Seed class: a 6mer or better. The others: the threshold of the best accuracy on
-    `train`, where identities score each row without its own label (so that the side on which unseen ones mostly lie is
-    learned too) and energies are computed for 4,000 rows drawn. Without `train` it is chosen on the evaluated pairs
-    themselves, which flatters the floor by this one number.
+    K-mer floors and all learned ones of hairpins: 0.5. Seed class: a 6mer or better. The others: the threshold of the
+    best accuracy on `train`, where identities score each row without its own label (so that the side on which unseen
+    ones mostly lie is learned too) and energies are computed for 4,000 rows drawn. Without `train` it is chosen on the
+    evaluated pairs themselves, which flatters the floor by this one number.
 
     Args:
         name: one of those `of` the pairs.
@@ -265,13 +344,16 @@ def threshold(
         threads: processes for the duplex energies.
         random_state: of the rows drawn.
     """
-    if name not in of(pairs):
-        raise UsageError(f"no floor {name!r}; expected one of {', '.join(of(pairs))}")
-    if name.endswith("_kmers"):
+    found = of(pairs)
+    if name not in found:
+        raise UsageError(f"no floor {name!r}; expected one of {', '.join(found)}")
+    if name.endswith("_kmers") or (found is HAIRPIN_FLOORS and found[name].learn):
         return 0.5
     if name == "seed_class":
         return float(SIX_MER)
     table = pairs if train is None else train
+    if found is HAIRPIN_FLOORS:
+        return metrics.best_threshold(table["label"], _number(prepared(table), found[name]))
     if name.endswith("_identity"):
         return metrics.best_threshold(table["label"], _leave_one_out(table, FLOORS[name].column))
     if name == "n_sites":

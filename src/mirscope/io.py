@@ -18,9 +18,9 @@ import re
 import secrets
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
@@ -141,6 +141,98 @@ def iter_fasta(path: str | Path, *, unique: bool = True) -> Iterator[Record]:
 def read_fasta(path: str | Path, *, unique: bool = True) -> list[Record]:
     """All records of a FASTA or FASTQ file; see `iter_fasta`."""
     return list(iter_fasta(path, unique=unique))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a sequence, and what stands around it."""
+
+    id: str
+    low: int
+    """First nt of the part in the whole, 0-based; parts do not overlap."""
+    high: int
+    start: int
+    """First nt of `sequence` in the whole."""
+    sequence: str
+    """The part with its surroundings; RNA in capitals A C G U N."""
+
+
+def iter_stretches(
+    path: str | Path, length: int, *, overlap: int = 0, skip_masked: bool = False
+) -> Iterator[Stretch]:
+    """The sequences of a FASTA file in parts of `length` nt, in its order, in the memory of a part.
+
+    Blank lines and lines that start with `#` do not count. IUPAC codes become N; how many is one warning at the end.
+
+    Args:
+        path: plain or gzip, told by its content; `-` is stdin.
+        length: nt; the last part of a sequence is shorter.
+        overlap: nt that stand around each part, fewer at the ends of its sequence.
+        skip_masked: make lower-case letters N.
+
+    Raises:
+        InputError: as of `iter_fasta`; or the file is FASTQ.
+        SequenceError: a sequence holds a letter that is no nucleotide.
+    """
+    name, seen, n_codes = _name(path), set[str](), 0
+    identity, n_read, low, line, n_lines = "", 0, 0, 0, 0
+    held: list[str] = []  # what was read from `low - overlap` on
+
+    def ready(end: bool) -> Iterator[Stretch]:
+        nonlocal low
+        while low < n_read and (end or n_read >= low + length + overlap):
+            text = "".join(held)
+            start, high = n_read - len(text), min(low + length, n_read)
+            yield Stretch(identity, low, high, start, text[: high + overlap - start])
+            low, held[:] = high, [text[max(high - overlap - start, 0) :]]
+
+    def complete() -> Iterator[Stretch]:
+        if not n_read:
+            raise InputError("empty sequence; expected nucleotides", path=name, line=line, record=identity)
+        yield from ready(True)
+
+    with _input(path) as (stream, head):
+        if _is_fastq(head, name):
+            raise InputError("the file is FASTQ; expected FASTA", path=name)
+        kind, whole = b"", True
+        while text := stream.readline(_PIECE):
+            if whole:
+                n_lines, kind = n_lines + 1, text[:1] if text[:1] in b">#" else b""
+            begins, whole = whole, text.endswith(b"\n")
+            if kind == b">" and begins:
+                if identity:
+                    yield from complete()
+                words = text[1:].decode("utf-8", "replace").split(maxsplit=1)
+                if not words or text[1:2].isspace():
+                    raise InputError("no id in the header; expected one right after >", path=name, line=n_lines)
+                identity, n_read, low, line = words[0], 0, 0, n_lines
+                held.clear()
+                if not identity.isprintable():
+                    problem = f"control character in the id {_show(identity)}; expected text"
+                    raise InputError(problem, path=name, line=line)
+                if identity in seen:
+                    problem = "this id came before; expected unique ids"
+                    raise RepeatedIdError(problem, path=name, line=line, record=identity)
+                seen.add(identity)
+            elif not kind and (letters := text.strip()):
+                letters = letters.translate(_MASK) if skip_masked else letters
+                try:
+                    sequence, n = normalise(letters.decode("utf-8", "replace"), path=name, line=n_lines)
+                except SequenceError as error:
+                    position = n_read + error.position
+                    raise SequenceError(error.char, position, path=name, line=n_lines, record=identity) from None
+                held.append(sequence)
+                n_read, n_codes = n_read + len(sequence), n_codes + n
+                yield from ready(False)
+        if not identity:
+            raise InputError("no records; expected FASTA", path=name)
+        yield from complete()
+    _report(n_codes, name)
+
+
+_PIECE = 65_536
+"""Bytes of a line that are read at once."""
+_MASK = bytes.maketrans(b"acgtun", b"NNNNNN")
 
 
 def write_fasta(records: Iterable[Record], path: str | Path) -> None:
@@ -460,12 +552,19 @@ _SYNONYMS = {"id": "hairpin_id", "name": "hairpin_id", "sequence": "hairpin_seq"
 
 
 def read_hairpins(path: str | Path) -> pd.DataFrame:
+    """All hairpins of a file; see `iter_hairpins`."""
+    return pd.concat(iter_hairpins(path), ignore_index=True)
+
+
+def iter_hairpins(path: str | Path) -> Iterator[pd.DataFrame]:
     """The hairpins of a file: the columns of `tables.HAIRPINS`, then all others as given; `structure` is empty where
     the file gives none.
 
     - FASTA; also with the structure in dot-bracket after the sequence, as RNAfold writes it (an energy behind it does
-      not count), with or without headers: those without are named hairpin1, hairpin2, ...
+      not count), with or without headers: those without are named hairpin1, hairpin2, ... Comes in blocks, in the
+      memory of a block and of all ids.
     - A table (TSV, CSV or Parquet) with a header, at least `hairpin_seq` or `sequence`; `id` or `name` is `hairpin_id`.
+      One block.
 
     Plain or gzip, told by its content. IUPAC codes become N, with one warning.
 
@@ -480,28 +579,75 @@ def read_hairpins(path: str | Path) -> pd.DataFrame:
     """
     name = _name(path)
     with _input(path) as (stream, head):
-        first = next(filter(None, map(bytes.strip, head.splitlines())), b"").decode("utf-8", "replace")
+        first = _first_line(head)
         if first.startswith(">") or _NUCLEOTIDES.fullmatch(first):
-            raw, lines = _read_folds(stream, name)
-        else:
-            raw, lines = _read_raw(stream, head, name, HAIRPINS, synonyms=_SYNONYMS), None
+            folds = _read_folds(stream, name)
+            while block := list(islice(folds, _HAIRPINS_AT_ONCE)):
+                lines, *columns = zip(*block, strict=True)
+                table = pd.DataFrame(dict(zip(_FOLD, columns, strict=True)), dtype="str")
+                _check_structures(table, [{"path": name, "line": line} for line in lines].__getitem__)
+                yield table
+            return
+        raw = _read_raw(stream, head, name, HAIRPINS, synonyms=_SYNONYMS)
     if raw.table.empty:
         raise TableError("no rows; expected at least one hairpin", path=name, line=raw.header)
     table = _examples(raw, HAIRPINS)
     if "structure" not in table:
         table.insert(2, "structure", "")
+    _check_structures(table, raw.place)
+    yield table
+
+
+def holds_hairpins(path: str | Path) -> bool:
+    """Whether the file is one of `read_hairpins` rather than of `read_pairs`, by its first line; stdin holds pairs."""
+    if str(path) == "-":
+        return False
+    with _input(path) as (stream, head):
+        if head.startswith(b"PAR1"):
+            columns = set(_parquet(stream.read(), _name(path)).columns)
+        else:
+            first = _first_line(head)
+            if first.startswith(">") or _NUCLEOTIDES.fullmatch(first):
+                return True
+            columns = set(re.split("[\t,]", first))
+    return "hairpin_seq" in columns or ("sequence" in columns and "mirna_seq" not in columns)
+
+
+def _first_line(head: bytes) -> str:
+    """The first line that is neither blank nor a comment."""
+    texts = (line.strip() for line in head.splitlines() if not line.startswith(b"#"))
+    return next(filter(None, texts), b"").decode("utf-8", "replace")
+
+
+_FOLD = ("hairpin_id", "hairpin_seq", "structure")
+_HAIRPINS_AT_ONCE = 4096
+
+
+def _check_structures(table: pd.DataFrame, place: Callable[[int], dict[str, Any]]) -> None:
     for row, (hairpin, structure) in enumerate(zip(table["hairpin_seq"], table["structure"], strict=True)):
         if structure and (problem := rna.structure_problem(hairpin, structure)):
-            place = raw.place(row) if lines is None else {"path": name, "line": lines[row]}
-            raise TableError(problem, **place)
-    return table
+            raise TableError(problem, **place(row))
 
 
-def _read_folds(stream: BinaryIO, name: str) -> tuple[_Raw, list[int]]:
-    """Hairpins of FASTA, dot-bracket or RNAfold's output, and the line where each begins."""
-    starts: list[int] = []
-    found: dict[str, list[str]] = {"hairpin_id": [], "hairpin_seq": [], "structure": []}
-    headers, n_codes = False, 0
+def _read_folds(stream: BinaryIO, name: str) -> Iterator[tuple[int, str, str, str]]:
+    """Line, id, sequence and structure of each hairpin of FASTA, dot-bracket or RNAfold's output."""
+    seen: set[str] = set()
+    headers, n_codes, start, identity = False, 0, 0, ""
+    sequences: list[str] = []
+    structures: list[str] = []
+
+    def complete() -> tuple[int, str, str, str]:
+        if not sequences:
+            raise InputError("empty sequence; expected nucleotides", path=name, line=start, record=identity)
+        if identity in seen:
+            problem = "this id came before; expected unique ids"
+            raise RepeatedIdError(problem, path=name, line=start, record=identity)
+        seen.add(identity)
+        whole = start, identity, "".join(sequences), "".join(structures)
+        sequences.clear()
+        structures.clear()
+        return whole
+
     for number, line in enumerate(stream, 1):
         try:
             text = line.decode().strip()
@@ -512,35 +658,22 @@ def _read_folds(stream: BinaryIO, name: str) -> tuple[_Raw, list[int]]:
         is_header, is_structure = text.startswith(">"), text[0] in rna.BRACKETS
         headers = headers or is_header
         if is_header or not (headers or is_structure):
-            identity = next(iter(text[1:].split()), "") if is_header else f"hairpin{len(starts) + 1}"
+            if start:
+                yield complete()
+            start, identity = number, next(iter(text[1:].split()), "") if is_header else f"hairpin{len(seen) + 1}"
             if not identity:
                 raise InputError("no id in the header; expected one right after >", path=name, line=number)
             if not identity.isprintable():
-                raise InputError(
-                    f"control character in the id {_show(identity)}; expected text", path=name, line=number
-                )
-            starts.append(number)
-            for column, value in zip(found.values(), (identity, "", ""), strict=True):
-                column.append(value)
+                problem = f"control character in the id {_show(identity)}; expected text"
+                raise InputError(problem, path=name, line=number)
         if is_structure:
-            found["structure"][-1] += text.split()[0]
+            structures.append(text.split()[0])
         elif not is_header:
-            try:
-                sequence, n = normalise(text, path=name, line=number)
-            except SequenceError as error:
-                error.record = found["hairpin_id"][-1]
-                raise
-            found["hairpin_seq"][-1] += sequence
+            sequence, n = normalise(text, path=name, line=number, record=identity)
+            sequences.append(sequence)
             n_codes += n
-    for row, (identity, sequence) in enumerate(zip(found["hairpin_id"], found["hairpin_seq"], strict=True)):
-        if not sequence:
-            raise InputError("empty sequence; expected nucleotides", path=name, line=starts[row], record=identity)
-    if (repeated := pd.Series(found["hairpin_id"]).duplicated()).any():
-        row = int(repeated.to_numpy().argmax())
-        problem = "this id came before; expected unique ids"
-        raise RepeatedIdError(problem, path=name, line=starts[row], record=found["hairpin_id"][row])
+    yield complete()
     _report(n_codes, name)
-    return _Raw(pd.DataFrame(found, dtype="str"), name, 1), starts
 
 
 # -------------------------------------------------------------------------------------------------------------- sites
@@ -705,6 +838,46 @@ def write_gff3(sites: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -
                     ".",
                     ";".join(attributes),
                 ]
+                file.write(("\t".join(fields) + "\n").encode())
+
+
+def write_loci_bed(loci: pd.DataFrame, path: str | Path) -> None:
+    """Write loci as BED6+5: chrom, start, end, id, 1000 * score, strand; fp_per_mb, mfe, mature 5p, mature 3p, known.
+
+    A mature miRNA is start-end on the sequence, 0-based and half-open as all of BED; a dot is nothing. The first line
+    names the columns.
+    """
+    columns = "chrom start end name score strand fp_per_mb mfe mature_5p mature_3p known"
+    with _output(path) as file:
+        file.write(("#" + columns.replace(" ", "\t") + "\n").encode())
+        for row in loci.to_dict("records"):
+            arms = [(row[f"mature_{arm}_start"], row[f"mature_{arm}_end"]) for arm in ("5p", "3p")]
+            matures = [f"{start}-{end}" if start >= 0 else "." for start, end in arms]
+            rate = f"{row['fp_per_mb']:.4g}" if "fp_per_mb" in row else "."
+            numbers = row["start"], row["end"], row["id"], round(1000 * row["score"]), row["strand"]
+            rest = rate, f"{row['mfe']:.2f}", *matures, row["known"] or "."
+            file.write(("\t".join(map(str, (row["chrom"], *numbers, *rest))) + "\n").encode())
+
+
+def write_loci_gff3(loci: pd.DataFrame, path: str | Path) -> None:
+    """Write loci as GFF3 (specification 1.26) with the features of miRBase: miRNA_primary_transcript (here the
+    hairpin) and miRNA, which derives from it; 1-based and closed.
+    """
+    with _output(path) as file:
+        file.write(b"##gff-version 3\n")
+        for row in loci.to_dict("records"):
+            known = ",".join(_GFF3_VALUE.sub(_percent, name) for name in row["known"].split(";") if name)
+            notes = [f"mfe={row['mfe']:.2f}"] + ([f"known={known}"] if known else [])
+            notes += [f"fp_per_mb={row['fp_per_mb']:.4g}"] if "fp_per_mb" in row else []
+            features = [("miRNA_primary_transcript", row["id"], row["start"], row["end"], f"{row['score']:.6g}", notes)]
+            for arm in ("5p", "3p"):
+                start, end = row[f"mature_{arm}_start"], row[f"mature_{arm}_end"]
+                if start >= 0:
+                    features.append(("miRNA", f"{row['id']}-{arm}", start, end, ".", [f"Derives_from={row['id']}"]))
+            for kind, name, start, end, score, more in features:
+                attributes = ";".join([f"ID={name}", f"Name={name}", *more])
+                place = str(start + 1), str(end), score, row["strand"], "."
+                fields = _GFF3_SEQID.sub(_percent, row["chrom"]), "mirscope", kind, *place, attributes
                 file.write(("\t".join(fields) + "\n").encode())
 
 

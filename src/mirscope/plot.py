@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mirscope import io
+from mirscope import io, rna
 from mirscope.errors import UsageError
 from mirscope.rna import SEED_TYPES
 
@@ -346,7 +347,81 @@ def cumulative(table: pd.DataFrame, *, value: str, by: str, ax: Axes | None = No
     return ax
 
 
+def hairpin(
+    sequence: str, structure: str, ax: Axes | None = None, *, arms: Sequence[int] = (-1, -1, -1, -1), title: str = ""
+) -> Axes:
+    """The fold of a hairpin, its stem from left to right: letters, base pairs (G-U a dot), mature miRNAs in colour.
+
+    Args:
+        sequence: 5'->3', at least one nt.
+        structure: its fold in dot-bracket.
+        ax: where to draw; default a new figure, larger for larger hairpins.
+        arms: start and end (0-based, half-open) of the 5p mature miRNA and of the 3p one; -1: none. The legend counts
+            from 1, as the numbers at the nucleotides do.
+        title: of the picture.
+    """
+    places = rna.layout(structure)
+    (left, low), (right, high) = places.min(0) - _MARGIN, places.max(0) + _MARGIN
+    right = max(right, left + 4 / _NT)  # room for the title
+    if ax is None:
+        width, height, above = _NT * (right - left), _NT * (high - low), 0.55
+        whole = height + above
+        ax = Figure(figsize=(width, whole)).add_axes((0, 0, 1, height / whole))
+    ax.plot(*places.T, color="#B0B0B0", linewidth=0.8, zorder=1)
+    pairs = rna.base_pairs(structure)
+    wobble = np.array([{sequence[i], sequence[j]} == {"G", "U"} for i, j in pairs], dtype=bool)
+    lines = places[np.array(pairs, dtype=int).reshape(-1, 2)]  # (pairs, ends, 2)
+    ax.add_collection(LineCollection(list(lines[~wobble]), color="black", linewidth=1.3, zorder=2))
+    ax.plot(*lines[wobble].mean(1).T, "o", color="black", markersize=2.2, zorder=2)
+    colours = np.full(len(sequence), "white", dtype=object)
+    for arm, colour, start, end in zip(("5p", "3p"), _ARM_COLOURS, arms[::2], arms[1::2], strict=True):
+        if start >= 0:
+            colours[start:end] = colour
+            ax.scatter([], [], s=60, color=colour, label=f"{arm}: {start + 1}\u2013{end} ({end - start} nt)")
+    x, y = places.T
+    ax.scatter(x, y, s=np.where(colours == "white", 50, 80), color=list(colours), linewidths=0, zorder=3)
+    centred: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
+    for x_, y_, letter in zip(x, y, sequence, strict=True):
+        ax.text(x_, y_, letter, fontsize=7, zorder=4, **centred)
+    along = np.gradient(places, axis=0) if len(places) > 1 else np.array([[1.0, 0.0]])
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    outward = np.stack([-along[:, 1], along[:, 0]], 1)  # left of the way from 5' to 3'
+    ends = places[[0, -1]] + 1.1 * along[[0, -1]] * [[-1], [1]]
+    if len(places) > 1 and np.linalg.norm(ends[1] - ends[0]) < 0.9:  # they would meet
+        ends += outward[[0, -1]]
+    notes = list(zip(ends, ("5\u2032", "3\u2032"), strict=True))
+    notes += [(places[k] + 1.1 * outward[k], str(k + 1)) for k in range(9, len(sequence), 10)]
+    for (x_, y_), note in notes:
+        ax.text(x_, y_, note, fontsize=6.5, color="#606060", **centred)
+    ax.set_title(title, loc="left", fontsize=9, x=12 / (72 * _NT * (right - left)), y=1, pad=22, parse_math=False)
+    if max(arms[::2]) >= 0:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8, handletextpad=0.1)
+    ax.set(xlim=(left, right), ylim=(low, high), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
+_NT = 0.16  # inches from a nucleotide to the next
+_MARGIN = 1.9  # nt around the drawing
+_ARM_COLOURS = ("#56B4E9", "#E69F00")
 _IDS = 150  # of a side, at most that many
+
+
+def false_rates(curves: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
+    """What is found against what is found by mistake in a Mb, for each predictor; the axis is logarithmic.
+
+    Args:
+        curves: columns predictor, x (false ones per Mb; not drawn where 0) and y (share found). The first predictor is
+            drawn on top.
+        ax: where to draw; default a new figure.
+        title: of the legend.
+    """
+    if ax is None:
+        ax = Figure(figsize=(8, 4.5), layout="constrained").add_subplot()
+    _plain(ax)
+    _lines(ax, curves[curves["x"] > 0], title)
+    ax.set(xscale="log", ylim=(-0.01, 1.01), xlabel="false loci per Mb, both strands", ylabel="share found")
+    return ax
 
 
 def save(drawing: Figure | Axes, path: str | Path) -> None:

@@ -38,7 +38,7 @@ def window_starts(length: int, window: int, stride: int) -> NDArray[np.int64]:
     return np.append(np.arange(0, last, stride), last)
 
 
-def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024) -> NDArray[np.float32]:
+def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, warn: bool = True) -> NDArray[np.float32]:
     """Scores (probabilities, n) of pairs or hairpins, in their order; the model stays where it is and as it is.
 
     A target longer than the model's window (than `model.longest`, where the model makes one window of it) is scored as
@@ -50,12 +50,13 @@ def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024) -> ND
         examples: what `model.columns` reads: of `tables.PAIRS` or `tables.HAIRPINS`; columns of `model.numbers` if they
             are known.
         batch_size: examples at a time; the scores do not depend on it.
+        warn: whether hairpins that are cut are counted in a warning; not of a part of what is counted elsewhere.
 
     Raises:
         TableError: the model does not read such a table.
     """
     if model.inputs != PAIR:
-        return _score_whole(model, examples, batch_size)
+        return _score_whole(model, examples, batch_size, warn)
     pairs = examples
     mirna_length, window = model.lengths
     mirnas, targets = (np.array(column, dtype=object) for column in model.columns(pairs))
@@ -83,11 +84,11 @@ def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024) -> ND
     return probability(best)
 
 
-def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int, warn: bool) -> NDArray[np.float32]:
     """Scores of examples of which the model makes one window each."""
     columns, values = model.columns(examples), numbers(model, examples)
-    n_long = np.array([len(text) > model.lengths[0] for text in columns[0]], dtype=bool)
-    _warn(f"%d of %d {model.inputs[0]}s are longer than the model's %d nt: cut", n_long, model.lengths[0])
+    if warn:
+        warn_of_cut(model, sum(len(text) > model.lengths[0] for text in columns[0]), len(columns[0]))
 
     def inputs(batch: slice) -> list[torch.Tensor]:
         return [*model.encode(*(column[batch] for column in columns)), *(column[batch] for column in values)]
@@ -183,6 +184,13 @@ def rank(table: pd.DataFrame, *, how: GeneScore | None = None) -> pd.DataFrame:
     first = np.searchsorted(mirna, mirna)
     table = table.assign(score=table[by].astype(np.float64), rank=np.arange(len(table)) - first + 1)
     return table[[column.name for column in tables.GENES if column.name in table]]
+
+
+def warn_of_cut(model: Model, n_long: int, n: int) -> None:
+    """Warn, where there are any, of the examples (of `n`) whose first input is longer than the model reads."""
+    if n_long:
+        what, longest = model.inputs[0], model.lengths[0]
+        log.warning("%d of %d %ss are longer than the model's %d nt: cut", n_long, n, what, longest)
 
 
 def _warn(message: str, long: NDArray[np.bool_] | pd.Series, limit: int) -> None:

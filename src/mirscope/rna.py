@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 import RNA
@@ -60,6 +61,78 @@ def fold(sequence: str) -> tuple[str, float]:
     return structure, round(float(mfe), 2)
 
 
+def layout(structure: str) -> NDArray[np.float64]:
+    """Where to draw each nucleotide of a hairpin (n, 2): its stem from left to right, the 5' strand on top.
+
+    As RNAplot's: a loop is a circle, neighbours and pairs a unit apart; but the shorter side of a bulge or internal
+    loop is stretched to the longer one, so that stems stay straight. (RNAplot's own functions write beyond their memory
+    where loops are many.) The flanks of a single stem spread; what has no base pair is a straight line.
+    """
+    pairs = base_pairs(structure)
+    if not pairs:
+        return np.stack([np.arange(len(structure), dtype=float), np.zeros(len(structure))], 1)
+    partner, (i, j) = dict(pairs), pairs[-1]
+    single = i == structure.index("(")
+    spots = np.zeros(len(structure), dtype=complex)
+    spots[[i, j]] = 0.5j, -0.5j
+    if single:
+        out = np.arange(1, len(structure) + 1) * np.exp(1j * _SPREAD)
+        spots[:i], spots[j + 1 :] = (0.5j - out[:i].conj())[::-1], -0.5j - out[: len(structure) - j - 1]
+    todo = [(i, j, 0.5j, -0.5j) if single else (-1, len(structure), 0.5j, -0.5j)]
+    while todo:
+        first, last, left, right = todo.pop()  # what closes a loop, and where it is
+        sides: list[list[int]] = [[]]
+        branches: list[tuple[int, int]] = []
+        place = first + 1
+        while place < last:
+            if place in partner:
+                branches.append((place, partner[place]))
+                sides.append([])
+                place = partner[place]
+            else:
+                sides[-1].append(place)
+            place += 1
+        widths = [len(side) + 1 for side in sides]
+        if len(branches) == 1:
+            widths = [max(widths)] * 2
+        angle = 2 * math.pi / (sum(widths) + len(branches) + 1)
+        centre = (left + right) / 2 - 0.5j * (left - right) / math.tan(angle / 2)
+        done = 0
+        for side, width, branch in zip(sides, widths, [*branches, None], strict=True):
+            steps = done + np.arange(1, len(side) + 1) * width / (len(side) + 1)
+            spots[side] = centre + (left - centre) * np.exp(-1j * angle * steps)
+            done += width
+            if branch:
+                spots[list(branch)] = ends = centre + (left - centre) * np.exp(-1j * angle * np.array([done, done + 1]))
+                todo.append((*branch, *ends))
+                done += 1
+    chain = np.array(stem(structure))
+    spots -= spots[chain[0]].mean()
+    end = spots[slice(*terminal_loop(structure))] if chain[-1, 0] + 1 < chain[-1, 1] else spots[chain[-1]]
+    if abs(end.mean()) > 0.1:  # a stem that branches does not point to the right by itself
+        spots *= abs(end.mean()) / end.mean()
+    return np.stack([spots.real, spots.imag], 1)
+
+
+_SPREAD = math.radians(12)  # of flanks, from the stem's axis
+_PAIRED = {"AU", "UA", "CG", "GC", "GU", "UG"}
+LEAST_LOOP = 3
+"""Unpaired nt that a base pair encloses at least."""
+
+
+def energy(sequence: str, structure: str) -> float:
+    """Energy of a structure in dot-bracket, kcal/mol, by ViennaRNA's RNAeval (37 C).
+
+    Base pairs that are none (A-C, N, a loop of fewer than 3 nt), as a structure from elsewhere may have, count as
+    unpaired: the model has no energy of them.
+    """
+    signs = list(structure)
+    for i, j in base_pairs(structure):
+        if sequence[i] + sequence[j] not in _PAIRED or j - i <= LEAST_LOOP:
+            signs[i] = signs[j] = "."
+    return round(float(RNA.eval_structure_simple(sequence, "".join(signs))), 2) if sequence else 0.0
+
+
 def base_pairs(structure: str) -> list[tuple[int, int]]:
     """The base pairs (i, j), i < j, of a structure in dot-bracket, by j.
 
@@ -78,6 +151,27 @@ def base_pairs(structure: str) -> list[tuple[int, int]]:
     if opened:
         raise ValueError(f"'(' at position {opened[-1] + 1} of the structure opens no pair")
     return found
+
+
+def stem(structure: str) -> list[tuple[int, int]]:
+    """The base pairs (i, j) of a hairpin's main stem, outermost first; none where nothing pairs.
+
+    They are the nested pairs that lead to one terminal loop, and of a structure with several such loops those that lead
+    to the deepest, which has the most pairs around it; of equals the 5' one.
+
+    Raises:
+        ValueError: as `base_pairs`.
+    """
+    found = base_pairs(structure)
+    depth = list(accumulate({"(": 1, ")": -1}.get(sign, 0) for sign in structure))
+    deepest = depth.index(max(depth)) if depth else 0
+    return [(i, j) for i, j in reversed(found) if i <= deepest < j]
+
+
+def terminal_loop(structure: str) -> tuple[int, int]:
+    """The loop that closes a hairpin's main stem (`stem`): its interval, 0-based, half-open; -1, -1 where none is."""
+    closing = stem(structure)[-1:]
+    return (closing[0][0] + 1, closing[0][1]) if closing else (-1, -1)
 
 
 def structure_problem(sequence: str, structure: str) -> str:

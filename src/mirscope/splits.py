@@ -1,12 +1,13 @@
-"""Train, valid and test for pairs, by rules that leak and rules that do not: groups that stay on one side of a split.
+"""Train, valid and test for pairs or hairpins, by rules that leak and rules that do not: groups that stay on one side.
 
-Pairs drawn at random share miRNAs, genes and overlapping sites across the split, so that a model may recall instead
-of predict (docs/decisions/014-splits-that-do-not-leak.md).
+Pairs drawn at random share miRNAs, genes and overlapping sites across the split, hairpins relatives and copies, so that
+a model may recall instead of predict (docs/decisions/014-splits-that-do-not-leak.md, 024-hairpin-figures.md).
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -19,17 +20,21 @@ from mirscope.errors import InputError, UsageError
 
 log = logging.getLogger(__name__)
 
-Rule = Literal["random", "kfold", "family", "gene", "cluster", "all"]
+Rule = Literal["random", "kfold", "family-kfold", "family", "gene", "cluster", "all"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 SITE_K = 20
 """Targets that share so many nt in a row are one cluster of sites."""
 FAMILY_K = 14
 """miRNAs that share so many nt in a row, or their seed (nt 2-8), are one family."""
+IDENTITY = 0.8
+"""Hairpins of this identity are one family: 1 - edits / nt of the longer one."""
 
 Groups = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _LONGEST_K = 31  # nt of two bits in an int64
+_NAME = re.compile(r"[a-z]{3,4}-((?:let|mir|lin)-\d+)", re.IGNORECASE)  # of miRBase and MirGeneDB: hsa-let-7a-1
+_ROWS_AT_ONCE = 256  # of a matrix of identities
 
 
 def make(
@@ -46,19 +51,22 @@ def make(
 
     `random` draws pairs (`datasets.random_split`); `kfold` takes one of `n_parts` disjoint, stratified parts for test
     (`part` 0, 1, ... of one `random_state` cover the table) and draws the validation part from the rest. Neither
-    keeps anything apart. `family`, `gene` and `cluster` deal out whole groups: no miRNA family, gene or cluster of
-    sites is in two parts; a group larger than a part is always in train. `all` holds families out and, of what is
-    left together, genes joined with their clusters: a pair is in a part only if both its sides are, pairs that
-    straddle are dropped and counted in the log. Its `test` is the share held out of each side, so that test is about
-    the square of it. Grouped splits do not depend on the order of the rows.
+    keeps anything apart; `family-kfold` is `kfold` by whole families. `family`, `gene` and `cluster` deal out whole
+    groups: no miRNA family, gene or cluster of sites is in two parts; a group larger than a part is always in train.
+    `all` holds families out and, of what is left together, genes joined with their clusters: a pair is in a part only
+    if both its sides are, pairs that straddle are dropped and counted in the log. Its `test` is the share held out of
+    each side, so that test is about the square of it. Grouped splits do not depend on the order of the rows.
+
+    Hairpins have one side only: `family` and `all` keep families of hairpins together, `cluster` what shares 20 nt.
 
     Args:
-        pairs: columns of `tables.PAIRS`; each label is dealt out in the same shares, where there are labels.
+        pairs: columns of `tables.PAIRS` or `tables.HAIRPINS`; each label is dealt out in the same shares, where there
+            are labels.
         rule: one of `RULES`.
         random_state: of the draw; another one is another repeat.
         test: share of all pairs.
         valid: share of what test leaves; 0 for none.
-        n_parts: of `kfold`.
+        n_parts: of `kfold` and `family-kfold`.
         part: which of them is tested.
 
     Returns:
@@ -75,10 +83,14 @@ def make(
     if rule == "random":
         drawn = datasets.random_split(pairs, random_state=random_state, test=test, valid=valid or 0.5)
         return drawn if valid else drawn.replace("valid", "train")
-    if rule == "kfold":
-        split = _kfold(pairs, random_state, valid=valid, n_parts=n_parts, part=part)
+    if rule == "kfold" or rule == "family-kfold":
+        whole = groups(pairs, "family") if rule == "family-kfold" else None
+        split = _kfold(_labels(pairs), whole, random_state, valid=valid, n_parts=n_parts, part=part)
     else:
-        sides = [groups(pairs, "family"), _loci(pairs)] if rule == "all" else [groups(pairs, rule)]
+        if rule == "all":
+            sides = [groups(pairs, "family")] + ([] if "hairpin_seq" in pairs else [_loci(pairs)])
+        else:
+            sides = [groups(pairs, rule)]
         split = _grouped(sides, _labels(pairs), random_state, test=test, valid=valid)
     return pd.Series(split, index=pairs.index, name="split", dtype="str")
 
@@ -104,15 +116,23 @@ def carve(pairs: pd.DataFrame, *, share: float = 0.2, random_state: int = 0) -> 
 
 
 def groups(pairs: pd.DataFrame, rule: Literal["family", "gene", "cluster"]) -> Groups:
-    """The miRNA family, gene or cluster of sites of each pair, as numbers from 0; a missing gene is its target's own.
+    """The family, gene or cluster of each pair or hairpin, as numbers from 0; a missing gene is its target's own.
+
+    Of pairs: miRNA families, genes, clusters of sites. Of hairpins: `hairpin_families`, clusters of hairpins.
 
     Raises:
         UsageError: genes are asked for and no pair names one.
     """
+    hairpins = "hairpin_seq" in pairs
     if rule == "family":
-        return families(pairs["mirna_seq"].tolist())
+        if not hairpins:
+            return families(pairs["mirna_seq"].tolist())
+        ids = pairs["hairpin_id"] if "hairpin_id" in pairs else pd.Series("", index=pairs.index)
+        return hairpin_families(ids.fillna("").tolist(), pairs["hairpin_seq"].tolist())
     if rule == "cluster":
-        return clusters(pairs["target_seq" if "target_seq" in pairs else "hairpin_seq"].tolist())
+        return clusters(pairs["hairpin_seq" if hairpins else "target_seq"].tolist())
+    if hairpins:
+        raise UsageError("hairpins have no genes; split by family or cluster instead")
     if not _names_genes(pairs):
         raise UsageError("no pair names a gene (column gene_id); split by cluster instead")
     named = pairs["gene_id"].fillna("").ne("")
@@ -135,6 +155,45 @@ def families(mirnas: Sequence[str]) -> Groups:
     distinct, places = _distinct(mirnas)
     seeds = _neighbours(*kmers([mirna[1:8] for mirna in distinct], 7))
     return _linked(len(distinct), np.hstack([seeds, _neighbours(*kmers(distinct, FAMILY_K))]))[places]
+
+
+def hairpin_families(ids: Sequence[str], hairpins: Sequence[str]) -> Groups:
+    """Numbers from 0, the same for hairpins linked by `IDENTITY`, by 20 nt in a row or by their name; as `clusters`.
+
+    All pairs of sequences are aligned, about 6 million a second.
+
+    Args:
+        ids: of each hairpin; names of miRBase and MirGeneDB tell a family (hsa-mir-19b-1 and mmu-mir-19a are mir-19),
+            others and empty ones nothing.
+        hairpins: their sequences.
+    """
+    distinct, places = _distinct(hairpins)
+    names = [found[1].lower() if (found := _NAME.match(name)) else "" for name in ids]
+    named = np.array([bool(name) for name in names], dtype=bool)
+    family = np.unique(np.asarray(names, dtype=str), return_inverse=True)[1]
+    links = np.stack([places[named], len(distinct) + family[named]])
+    links = np.hstack([links, _neighbours(*kmers(distinct, SITE_K)), _alike(distinct)])
+    found_in = _linked(len(distinct) + len(names), links)
+    return np.unique(found_in[: len(distinct)], return_inverse=True)[1].astype(np.int64)[places]
+
+
+def _alike(distinct: list[str]) -> Groups:
+    """Links (2, n) of all sequences of `IDENTITY` or more."""
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cdist
+
+    order = np.argsort([len(sequence) for sequence in distinct], kind="stable")
+    ranked = [distinct[place] for place in order]
+    lengths = np.array([len(sequence) for sequence in ranked], dtype=np.int64)
+    links = [np.empty((2, 0), dtype=np.int64)]
+    for low in range(0, len(ranked), _ROWS_AT_ONCE):
+        high = min(low + _ROWS_AT_ONCE, len(ranked))
+        end = np.searchsorted(lengths, lengths[high - 1] / IDENTITY + 1)  # what is longer is not as alike
+        most = (1 - IDENTITY) * lengths[low:end] + 1e-9  # edits, of the longer one of two
+        edits = cdist(ranked[low:high], ranked[low:end], scorer=Levenshtein.distance, score_cutoff=int(most[-1]))
+        alike = edits <= np.maximum(most[: high - low, None], most)
+        links.append(order[np.stack(np.nonzero(alike)) + low])
+    return np.hstack(links)
 
 
 def kmers(sequences: Sequence[str], k: int) -> tuple[Groups, Groups]:
@@ -193,27 +252,40 @@ def _labels(pairs: pd.DataFrame) -> Groups:
     return pd.to_numeric(pairs["label"]).to_numpy(dtype=np.int64)
 
 
-def _kfold(pairs: pd.DataFrame, random_state: int, *, valid: float, n_parts: int, part: int) -> NDArray[np.object_]:
-    from sklearn.model_selection import StratifiedKFold, train_test_split
+def _kfold(
+    labels: Groups, whole: Groups | None, random_state: int, *, valid: float, n_parts: int, part: int
+) -> NDArray[np.object_]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
     if n_parts < 2 or not 0 <= part < n_parts:
         raise UsageError(f"part {part} of {n_parts}; expected 0 to {max(n_parts, 2) - 1} of 2 or more")
-    labels = _labels(pairs)
-    smallest = np.bincount(labels)[np.unique(labels)].min(initial=len(pairs))
+    smallest = min((_n_distinct(labels, whole, label) for label in np.unique(labels)), default=0)
     if smallest < n_parts:
-        raise InputError(f"{smallest} pairs of one label are too few for {n_parts} parts")
-    parts = StratifiedKFold(n_parts, shuffle=True, random_state=random_state).split(labels, labels)
+        what = "pairs" if whole is None else "families"
+        raise InputError(f"{smallest} {what} of one label are too few for {n_parts} parts")
+    kind = StratifiedKFold if whole is None else StratifiedGroupKFold
+    parts = kind(n_parts, shuffle=True, random_state=random_state).split(labels, labels, whole)
     rest, tested = list(parts)[part]
-    split = np.full(len(pairs), "train", dtype=object)
+    split = np.full(len(labels), "train", dtype=object)
     split[tested] = "test"
     if valid:
         chance = random_state * n_parts + part  # another draw for each part
+        if whole is not None:
+            drawn = _grouped([whole[rest]], labels[rest], chance, test=valid, valid=0)
+            split[rest[drawn == "test"]] = "valid"
+            return split
         try:
             _, validated = train_test_split(rest, test_size=valid, random_state=chance, stratify=labels[rest])
         except ValueError as error:
             raise InputError(f"{len(rest)} pairs are too few for a validation share of {valid}") from error
         split[validated] = "valid"
     return split
+
+
+def _n_distinct(labels: Groups, whole: Groups | None, label: int) -> int:
+    """Rows of a label, or groups that hold one."""
+    rows = labels == label
+    return int(rows.sum()) if whole is None else len(np.unique(whole[rows]))
 
 
 def _grouped(

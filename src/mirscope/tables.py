@@ -40,6 +40,48 @@ HAIRPINS = (
 )
 """A hairpin, as examples to learn from or to score."""
 
+CALLS = (
+    Column("id", "text", "name of the hairpin"),
+    Column("score", "score", "probability that it is a pre-miRNA"),
+    Column("call", "label", "1: of the threshold or more, and with a base pair at least"),
+    Column("length", "integer", "of the hairpin, nt"),
+    Column("mfe", "number", "energy of the structure, kcal/mol; the least there is, unless the structure was given"),
+    Column("structure", "text", "the fold in dot-bracket"),
+    Column("loop_start", "integer", "first nt of the loop that closes the main stem, 0-based; -1: nothing pairs"),
+    Column("loop_end", "integer", "after the last nt of that loop, 0-based; -1: nothing pairs"),
+    Column("arm_5p_start", "integer", "first nt of the mature miRNA of the 5' arm, 0-based; -1: none"),
+    Column("arm_5p_end", "integer", "after the last nt of it, 0-based; -1: none"),
+    Column("arm_3p_start", "integer", "first nt of the mature miRNA of the 3' arm, 0-based; -1: none"),
+    Column("arm_3p_end", "integer", "after the last nt of it, 0-based; -1: none"),
+    Column("mature_5p", "text", "the mature miRNA of the 5' arm, 5'->3'; empty: none"),
+    Column("mature_3p", "text", "the mature miRNA of the 3' arm, 5'->3'; empty: none"),
+    Column("hairpin_seq", "text", "hairpin, 5'->3'"),
+)
+"""What is said of a hairpin: whether it is a pre-miRNA, its fold, its mature miRNAs; in the order of the hairpins."""
+
+LOCI = (
+    Column("id", "text", "name of the locus; those of its mature miRNAs end with -5p and -3p"),
+    Column("chrom", "text", "sequence of the genome"),
+    Column("start", "integer", "first nt of the hairpin, 0-based"),
+    Column("end", "integer", "after the last nt of the hairpin, 0-based"),
+    Column("strand", "text", "+ or -"),
+    Column("score", "score", "probability that it is a pre-miRNA"),
+    Column("fp_per_mb", "number", "loci as good in a Mb of shuffled sequence, both strands, expected", required=False),
+    Column("n_candidates", "integer", "called hairpins that it stands for, itself included"),
+    Column("known", "text", "known miRNAs in it, joined by ; and empty: none"),
+    Column("n_reads", "integer", "reads within it, of its strand", required=False),
+    Column("n_reads_5p", "integer", "those on the mature miRNA of the 5' arm", required=False),
+    Column("n_reads_3p", "integer", "those on the mature miRNA of the 3' arm", required=False),
+    Column("homogeneity_5p", "number", "share of n_reads_5p that start at the most frequent nt", required=False),
+    Column("homogeneity_3p", "number", "share of n_reads_3p that start at the most frequent nt", required=False),
+    Column("mature_5p_start", "integer", "first nt of the mature miRNA of the 5' arm on chrom, 0-based; -1: none"),
+    Column("mature_5p_end", "integer", "after the last nt of it on chrom; -1: none"),
+    Column("mature_3p_start", "integer", "first nt of the mature miRNA of the 3' arm on chrom, 0-based; -1: none"),
+    Column("mature_3p_end", "integer", "after the last nt of it on chrom; -1: none"),
+    *(column for column in CALLS if column.name not in ("id", "score", "call")),
+)
+"""A place of a genome that may make a miRNA: its hairpin as of `CALLS`; in order of sequence, start, strand."""
+
 SITES = (
     Column("mirna_id", "text", "name of the miRNA"),
     Column("target_id", "text", "id of the transcript"),
@@ -118,15 +160,19 @@ def check(table: pd.DataFrame, columns: tuple[Column, ...], *, path: str | Path 
 
 
 def labelled(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Checked pairs with labels 0 or 1 as integers, rows numbered from 0.
+    """Checked pairs (hairpins where there is a column `hairpin_seq`) with integer labels 0 or 1, rows numbered from 0.
 
     Raises:
         TableError: a column is missing, labels included, or holds what it should not.
         InputError: no pairs.
     """
-    check(pairs, PAIRS)
+    hairpins = "hairpin_seq" in pairs
+    if hairpins and "structure" not in pairs:
+        pairs = pairs.assign(structure="")
+    check(pairs, HAIRPINS if hairpins else PAIRS)
     if "label" not in pairs:
         raise TableError(f"no column label; found {', '.join(map(str, pairs.columns))}")
     if not len(pairs):
-        raise InputError("no pairs; expected at least one labelled pair")
+        what = "hairpin" if hairpins else "pair"
+        raise InputError(f"no {what}s; expected at least one labelled {what}")
     return pairs.assign(label=pd.to_numeric(pairs["label"]).astype(int)).reset_index(drop=True)

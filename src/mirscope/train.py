@@ -338,7 +338,7 @@ def _examples(model: Model, pairs: pd.DataFrame, role: str, device: torch.device
     columns = model.columns(pairs)
     for part, column, length in zip(model.inputs, columns, model.lengths, strict=True):
         n_long = sum(len(sequence) > length for sequence in column)
-        if n_long:
+        if n_long and part != "structure":  # which is as long as its hairpin
             log.warning("%d of %d %ss of the %s part are cut at %d nt", n_long, len(column), part, role, length)
     x = tuple(part.to(device) for part in (*model.encode(*columns), *predict.numbers(model, pairs)))
     return x, torch.tensor(pairs["label"].to_numpy(np.float32), device=device)

@@ -1,4 +1,4 @@
-"""The command that asks what leaks in a table of pairs."""
+"""The command that asks what leaks in a table of pairs or hairpins."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mirscope.cli.common import CORES, Debug, Quiet, Threads, app, begin, show_t
 @app.command()
 def audit(
     data: Annotated[
-        str, typer.Argument(metavar="TABLE", help="Labelled pairs: a data set (miraw, miraw_in) or a file.")
+        str, typer.Argument(metavar="TABLE", help="Labelled pairs or hairpins: a data set (miraw, miraw_in) or a file.")
     ],
     train: Annotated[
         str | None,
         typer.Option(
-            help="Pairs a model learned from; all of TABLE is then tested.", show_default="train split of TABLE"
+            help="What a model learned from; all of TABLE is then tested.", show_default="train split of TABLE"
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
@@ -34,14 +34,15 @@ def audit(
 
     First the verdict in words. Then repeats and contradictions, what test and training pairs have in common (pairs,
     sites, 20 nt of a site, miRNAs, genes), and how well the test pairs are told apart without a model: by the miRNA's
-    name alone, the gene's, lengths, composition, remembered sites, seed and duplex energy.
+    name alone, the gene's, lengths, composition, remembered sites, seed and duplex energy. Of hairpins: sequences,
+    20 nt and families in common, and what length, composition and energy of the fold tell.
     """
     begin(quiet)
     from mirscope import audit as library
     from mirscope import datasets, io
 
-    pairs = datasets.load_pairs(data)
-    learned = datasets.load_pairs(train) if train else None
+    pairs = datasets.load(data)
+    learned = datasets.load(train) if train else None
     found = library.audit(pairs, train=learned, name=data, threads=threads, random_state=random_state)
     if json:
         json.parent.mkdir(parents=True, exist_ok=True)

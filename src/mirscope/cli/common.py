@@ -7,9 +7,12 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mirscope.errors import InputError
 
 if TYPE_CHECKING:
     from mirscope.models import Model
@@ -110,6 +113,27 @@ def bar(title: str, total: int | None, quiet: bool) -> Iterator[Any]:
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task(title, total=total)
         yield lambda n: progress.advance(task, n)
+
+
+@contextlib.contextmanager
+def spooled(path: Path) -> Iterator[Path]:
+    """The path; of stdin or a pipe, a file with what it gave, since it is read more than once."""
+    if path.is_file() or path.is_dir() or not (str(path) == "-" or path.exists()):
+        yield path
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".fa") as file:
+        with contextlib.ExitStack() as stack:
+            source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+            shutil.copyfileobj(source, file)
+        file.flush()
+        try:
+            yield Path(file.name)
+        except InputError as error:
+            error.path = "stdin" if str(path) == "-" else path
+            raise
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -12,17 +12,17 @@ from mirscope.cli.common import CORES, RUN, Debug, Quiet, app, bar, begin, show_
 if TYPE_CHECKING:
     import pandas as pd
 
-Rule = Literal["given", "random", "kfold", "family", "gene", "cluster", "all"]
-Data = Annotated[str, typer.Option(help="Labelled pairs: a data set or a file.")]
+Rule = Literal["given", "random", "kfold", "family-kfold", "family", "gene", "cluster", "all"]
+Data = Annotated[str, typer.Option(help="Labelled pairs or hairpins: a data set or a file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder; the same command goes on in it.")]
 Split = Annotated[
     Rule,
     typer.Option(
-        "--rule", help="Pairs at random, k-fold, or no miRNA family, gene or cluster of sites (or all) on both sides."
+        "--rule", help="At random, k-fold (by family), or no family, gene or cluster of sites (or all) on both sides."
     ),
 ]
 Runs = Annotated[int, typer.Option("--runs", min=1, help="Random splits, or the parts of k-fold.")]
-Test = Annotated[float, typer.Option("--test", help="Share of all pairs; .3 is 70/30.")]
+Test = Annotated[float, typer.Option("--test", help="Share of all; .3 is 70/30.")]
 Valid = Annotated[float, typer.Option("--valid", help="Share of what is left, to decide when to stop.")]
 Set = Annotated[
     list[str] | None,
@@ -67,7 +67,7 @@ def benchmark(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train and test networks on many splits of the same pairs, and compare them.
+    """Train and test networks on many splits of the same pairs (or hairpins), and compare them.
 
     Prints mean and 2.5 and 97.5 percentiles over the runs. Writes runs.parquet and .tsv (a row a run), summary.tsv,
     comparisons.tsv and within_runs.tsv (the first against each other one, paired), benchmark.json, a picture, and the
@@ -78,6 +78,8 @@ def benchmark(
       mirscope benchmark mitar seed --data mirtarraw -o bench --set epochs=50
 
       mirscope benchmark mitar,epochs=50 deeptarget,epochs=20 --data pairs.tsv -o bench --rule family --runs 10
+
+      mirscope benchmark dnnpremir_cnn --data dnnpremir_human_balanced -o bench --rule family-kfold --runs 5
     """
     begin(quiet)
     from mirscope import datasets
@@ -86,7 +88,7 @@ def benchmark(
     common = dict(library.parse_setting(text) for text in setting or [])
     entries = [library.parse_competitor(text, common) for text in competitors]
     protocol = library.Protocol(rule, runs, test, valid, random_state)
-    pairs = datasets.load_pairs(data)
+    pairs = datasets.load(data)
     with bar("benchmark", len(entries) * runs, quiet) as progress:
         how = {"protocol": protocol, "processes": threads, "progress": progress}
         how |= _unlabelled(language_model)
@@ -125,7 +127,7 @@ def ablate(
     config, training = library.divide(name, dict(library.parse_setting(text) for text in setting or []))
     settings = library.train.Settings(**training)
     protocol = library.Protocol(rule, runs, test, valid, random_state)
-    pairs = datasets.load_pairs(data)
+    pairs = datasets.load(data)
     with bar(f"ablation of {name}", len(library.ablations(name)) * runs, quiet) as progress:
         how = {"protocol": protocol, "processes": threads, "progress": progress}
         how |= _unlabelled(language_model)
@@ -163,7 +165,7 @@ def search(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Find settings of a network or of its training, by validation pairs only: test pairs are laid aside.
+    """Find settings of a network or of its training, by validation examples only: test examples are laid aside.
 
     Writes trials.tsv (a row a trial), search.png and .svg, best.json, and trials.journal (of Optuna), from which the
     same command goes on.
@@ -180,7 +182,7 @@ def search(
 
     choices = dict(library.parse_choices(text) for text in space or []) or None
     config, training = library.divide(name, dict(library.parse_setting(text) for text in setting or []))
-    pairs = datasets.load_pairs(data)
+    pairs = datasets.load(data)
     with bar(f"search for {name}", None, quiet) as progress:
         table = library.search(
             name,

@@ -27,7 +27,7 @@ def models_list(quiet: Quiet = False, debug: Debug = False) -> None:
         model = models.load(name)
         n_parameters = sum(parameter.numel() for parameter in model.parameters())
         every = f", every {model.stride}" if model.inputs == models.PAIR else ""
-        window = f"{model.lengths[-1]} nt{every}"
+        window = f"{model.lengths[-1]} nt{every}" if model.lengths[-1] < models.ANY_LENGTH else "any length"
         rows.append((name, models.architecture(model), f"{n_parameters:,}", window, _source(model)))
     show_table(("model", "network", "parameters", "window", "trained on"), rows)
     print(f"\nnetworks to train: {', '.join(n for n in models.names() if models.needs_weights(n))}")

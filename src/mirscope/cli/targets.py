@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +25,7 @@ from mirscope.cli.common import (
     bar,
     begin,
     load,
+    spooled,
 )
 from mirscope.errors import InputError, MirscopeError, UsageError
 
@@ -194,7 +194,7 @@ def scan(
         merge=not all_windows,
         duplexes=duplex,
     )
-    with _spooled(transcripts) as path:
+    with spooled(transcripts) as path:
         target = library.Transcripts(path, number_duplicates=duplicate_ids)
         ids = [(record.id, len(record.sequence)) for record in target]  # reads and checks all of it before the work
         n_nt = sum(length for _, length in ids)
@@ -289,7 +289,7 @@ def heatmap(
     from mirscope import io, scan
 
     queries, network = io.read_fasta(mirnas), load(model)
-    with _spooled(transcripts) as path:
+    with spooled(transcripts) as path:
         targets = scan.Transcripts(path, number_duplicates=duplicate_ids)
         n_pairs = len(queries) * sum(1 for _ in targets)
         with bar(f"scoring {n_pairs:,} pairs of a miRNA and a transcript", n_pairs, quiet) as advance:
@@ -306,11 +306,14 @@ def evaluate(
         str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
     ],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Labelled pairs: a data set (miraw_in, mirtarraw:test) or a file.")
+        str,
+        typer.Argument(
+            metavar="DATA", help="Labelled pairs or hairpins: a data set (miraw_in, mirtarraw:test) or a file."
+        ),
     ],
     against: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|FILE", help="Another model on the same pairs, compared; may be repeated."),
+        typer.Option(metavar="NAME|FILE", help="Another model on the same ones, compared; may be repeated."),
     ] = None,
     by: Annotated[
         Example,
@@ -320,15 +323,16 @@ def evaluate(
     plots: Annotated[
         Path | None, typer.Option(help="Folder for ROC, precision-recall and reliability pictures.")
     ] = None,
-    threshold: Annotated[float, typer.Option("--threshold", "-p", help="Score from which a pair is called.")] = 0.5,
+    threshold: Annotated[float, typer.Option("--threshold", "-p", help="Score from which one is called.")] = 0.5,
     train: Annotated[
         str | None,
         typer.Option(
-            help="Pairs the floors learn from.", show_default="train split of DATA, else what the model was trained on"
+            help="What the floors learn from.", show_default="train split of DATA, else what the model was trained on"
         ),
     ] = None,
     background: Annotated[
-        bool, typer.Option("--background", help="Also the rate of calls on random, shuffled and real 3'UTR windows.")
+        bool,
+        typer.Option("--background", help="Also calls on random, shuffled and real 3'UTR windows (hairpins)."),
     ] = False,
     transcripts: Annotated[
         Path | None, typer.Option(help="3'UTRs for --background.", show_default="data set human_3utr_mirmark")
@@ -338,51 +342,81 @@ def evaluate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """How good is a model on labelled pairs, and how good is it without looking?
+    """How good is a model on labelled pairs or hairpins, and how good is it without looking?
 
     Prints accuracy, AUROC, average precision, calibration ... with 95 % bootstrap intervals, and beside them the
     floors: what the miRNA's name alone, the gene's name alone, either sequence alone, the seed and the duplex energy
-    reach. A model that does not beat its floors has not been shown to find targets.
+    reach; of hairpins length, composition, energy and share of paired nt, alone and together. A model that does not
+    beat its floors has not been shown to find targets (pre-miRNAs).
 
     Examples:
 
       mirscope evaluate mitar clash_hejret2023_mirbench:test --against rnaduplex --against miranda
 
       mirscope evaluate mitar deeptargetpro_candidate_sites --by gene
+
+      mirscope evaluate dnnpremir_cnn dnnpremir_human_balanced:test --against dnnpremir_rnn
     """
     begin(quiet, threads)
-    from mirscope import datasets, io
+    from mirscope import datasets, models, predict
     from mirscope import evaluate as library
 
     given = [model, *(against or [])]
-    networks = dict(zip(_names(given), map(load, given), strict=True))
+    networks = {name: models.load(each).to(predict.device()) for name, each in zip(_names(given), given, strict=True)}
     name, network = next(iter(networks.items()))
     pairs, whole = _pairs(data)
+    hairpins = "hairpin_seq" in pairs
+    for each in networks.values():
+        models.expect(each, models.HAIRPIN if hairpins else models.PAIR)
     found = library.evaluate(
         network,
         pairs,
         against=dict(list(networks.items())[1:]),
         by=by,
-        train=datasets.load_pairs(train) if train else _training_pairs(network, data, whole, by),
+        train=datasets.load(train) if train else _training_pairs(network, data, whole, by),
         name=name,
         threshold=threshold,
         random_state=random_state,
         threads=threads,
     )
     if background:
-        records = io.read_fasta(transcripts or datasets.path("human_3utr_mirmark"), unique=False)
-        named = pairs.drop_duplicates("mirna_seq").sort_values(["mirna_seq"])
-        named = named.sample(min(20, len(named)), random_state=random_state)
-        queries = [
-            io.Record(name or sequence, sequence)
-            for name, sequence in zip(named["mirna_id"], named["mirna_seq"], strict=True)
-        ]
-        rates = library.background(network, records, queries, threshold=threshold, random_state=random_state)
+        chance: dict[str, Any] = {"threshold": threshold, "random_state": random_state}
+        if hairpins:
+            rates = library.hairpin_background(network, pairs, others=_pseudo_hairpins(network), **chance)
+        else:
+            rates = _background(network, pairs, transcripts, **chance)
         found = replace(found, background=rates)
     library.print_table(found)
     if json or plots:
         written = library.write(found, json or Path(plots or ".") / "evaluation.json", plots=plots)
         logging.getLogger("mirscope").info("written: %s", " ".join(map(str, written)))
+
+
+def _background(network: Model, pairs: pd.DataFrame, transcripts: Path | None, **chance: Any) -> pd.DataFrame:
+    """The calls of 20 miRNAs of the pairs on windows of 3'UTRs."""
+    from mirscope import datasets, evaluate, io
+
+    records = io.read_fasta(transcripts or datasets.path("human_3utr_mirmark"), unique=False)
+    named = pairs.drop_duplicates("mirna_seq").sort_values(["mirna_seq"])
+    named = named.sample(min(20, len(named)), random_state=chance["random_state"])
+    queries = [
+        io.Record(name or sequence, sequence)
+        for name, sequence in zip(named["mirna_id"], named["mirna_seq"], strict=True)
+    ]
+    return evaluate.background(network, records, queries, **chance)
+
+
+def _pseudo_hairpins(network: Model) -> dict[str, pd.DataFrame]:
+    """The pseudo hairpins that the model has not learned from, where they are on this machine."""
+    from mirscope import datasets
+
+    with contextlib.suppress(InputError):
+        pseudo = datasets.load_hairpins("pseudo_hairpins_8492")
+        with contextlib.suppress(MirscopeError):
+            learned = datasets.load_hairpins(network.provenance.get("data", ""))
+            pseudo = pseudo[~pseudo["hairpin_seq"].isin(learned["hairpin_seq"])]
+        return {"pseudo": pseudo}
+    return {}
 
 
 def _names(given: Sequence[str]) -> list[str]:
@@ -401,10 +435,10 @@ def _pairs(data: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     source, _, split = data.rpartition(":")
     if source and split in datasets.SPLITS and not Path(data).exists():
-        whole = datasets.load_pairs(source)
+        whole = datasets.load(source)
         if "split" in whole and (whole["split"] == split).any():
             return whole[whole["split"] == split].reset_index(drop=True), whole
-    pairs = datasets.load_pairs(data)
+    pairs = datasets.load(data)
     return pairs, pairs
 
 
@@ -421,7 +455,7 @@ def _training_pairs(model: Model, data: str, whole: pd.DataFrame, by: str) -> pd
     if (found := learnable(whole)) is not None:
         return found
     try:
-        return learnable(datasets.load_pairs(model.provenance.get("data", "")))
+        return learnable(datasets.load(model.provenance.get("data", "")))
     except MirscopeError:
         return None
 
@@ -432,24 +466,3 @@ def _inline(text: str, number: int) -> Record:
     name, _, sequence = text.rpartition("=")
     name = name or f"mirna{number}"
     return io.Record(name, io.normalise(sequence, path="--mirna", record=name)[0])
-
-
-@contextlib.contextmanager
-def _spooled(path: Path) -> Iterator[Path]:
-    """The path; of stdin or a pipe, a file with what it gave, since transcripts are read more than once."""
-    if path.is_file() or path.is_dir() or not (str(path) == "-" or path.exists()):
-        yield path
-        return
-    import shutil
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(suffix=".fa") as file:
-        with contextlib.ExitStack() as stack:
-            source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
-            shutil.copyfileobj(source, file)
-        file.flush()
-        try:
-            yield Path(file.name)
-        except InputError as error:
-            error.path = "stdin" if str(path) == "-" else path
-            raise

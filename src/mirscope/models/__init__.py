@@ -24,7 +24,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
@@ -39,6 +41,8 @@ PAIR = ("mirna", "target")
 """Inputs of a model that says whether a miRNA binds a target."""
 HAIRPIN = ("hairpin", "structure")
 """Inputs of a model that says whether a hairpin is a pre-miRNA."""
+ANY_LENGTH = 2**31 - 1
+"""Of `Model.lengths`: the model reads the whole of any example."""
 WEIGHTS = Path(__file__).parents[1] / "weights"
 """Folder of the bundled weights: NAME.safetensors and its model card NAME.md."""
 
@@ -152,6 +156,14 @@ class Model(nn.Module):
         found = [rna.duplex(mirna, target) for mirna, target in zip(mirnas, targets, strict=True)]
         return {"mfe": [duplex.mfe for duplex in found], **drawn(found)}
 
+    def arms(self, hairpins: Sequence[str], structures: Sequence[str]) -> NDArray[np.int64]:
+        """Where the mature miRNAs of hairpins are; for models that know.
+
+        Returns:
+            Start and end (0-based, half-open) of the 5p one and of the 3p one in each hairpin (n, 4); -1: none.
+        """
+        raise NotImplementedError
+
 
 def drawn(duplexes: Sequence[rna.Duplex]) -> dict[str, Sequence[Any]]:
     """The columns of `tables.SITES` that draw duplexes."""
@@ -169,6 +181,11 @@ def names(inputs: tuple[str, ...] | None = None) -> list[str]:
 def architecture(model: Model) -> str:
     """The name under which the model's network is in `names`."""
     return type(model).__module__.rpartition(".")[2]
+
+
+def calls_arms(model: Model) -> bool:
+    """Whether the model says where mature miRNAs are (`Model.arms`)."""
+    return type(model).arms is not Model.arms
 
 
 def named(model: Model) -> str:

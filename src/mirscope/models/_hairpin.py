@@ -25,23 +25,10 @@ KERAS_ROWS = [4 * bracket + "AUGC".index(letter) for bracket in range(len(rna.BR
 Cut = Literal["hairpin", "right"]
 
 
-class HairpinModel(Model):
-    """A hairpin and its structure; ViennaRNA folds those whose structure is not given.
-
-    Of what is longer than 180 nt the networks see the part with the most base pairs (`cut` is `hairpin`), or as in the
-    authors' code the first 180 nt, with brackets whose other half may be cut off (`right`).
-    """
+class Folded(Model):
+    """A hairpin and its structure; ViennaRNA folds those whose structure is not given."""
 
     inputs = HAIRPIN
-    lengths = (LENGTH, LENGTH)
-
-    def __init__(self, cut: Cut) -> None:
-        super().__init__()
-        self.cut = cut
-        one_hot = torch.cat([torch.eye(SYMBOLS), torch.zeros(1, SYMBOLS)])  # the last: padding and N
-        self.register_buffer("one_hot", one_hot, persistent=False)
-
-    one_hot: Tensor
 
     def columns(self, examples: pd.DataFrame) -> tuple[list[str], ...]:
         """Hairpins of column `hairpin_seq` and structures of column `structure`, folded where there is none.
@@ -57,6 +44,24 @@ class HairpinModel(Model):
                 raise TableError(f"row {row} of column structure: {problem}")
         folded = zip(hairpins, given, strict=True)
         return hairpins, [structure or rna.fold(hairpin)[0] for hairpin, structure in folded]
+
+
+class HairpinModel(Folded):
+    """The first 180 nt of a hairpin, or its best.
+
+    Of what is longer than 180 nt the networks see the part with the most base pairs (`cut` is `hairpin`), or as in the
+    authors' code the first 180 nt, with brackets whose other half may be cut off (`right`).
+    """
+
+    lengths = (LENGTH, LENGTH)
+
+    def __init__(self, cut: Cut) -> None:
+        super().__init__()
+        self.cut = cut
+        one_hot = torch.cat([torch.eye(SYMBOLS), torch.zeros(1, SYMBOLS)])  # the last: padding and N
+        self.register_buffer("one_hot", one_hot, persistent=False)
+
+    one_hot: Tensor
 
     def encode(self, *columns: Sequence[str]) -> tuple[Tensor, ...]:
         """Codes int8 (n, 180) of hairpins and of structures."""

@@ -91,3 +91,20 @@ def from_keras(model: KerasModel) -> tuple[dict[str, Any], dict[str, Any]]:
         "cut": "right",
     }
     return settings, state
+
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "full network": {"published": {"dnnpremir_human_balanced": {"accuracy": 0.8856}}},
+    "without dropouts": {"config": {"dropout": 0.0}},
+    "without L2": {"config": {"l2": 0.0}},
+    "half the filters": {"config": {"filters": 8}},
+    "kernels of 2, 3, 4 nt": {"config": {"kernel": 2}},
+}
+"""What holds the network back from learning its set by heart, and how large it is; the paper left nothing out."""
+SEARCH: dict[str, Any] = {
+    "learning_rate": (0.001, 0.003, 0.01),
+    "dropout": (0.3, 0.5),
+    "l2": (0.01, 0.1),
+    "label_smoothing": (0.0, 0.1),
+}
+"""Around the paper's settings; it says nothing of others that it tried."""

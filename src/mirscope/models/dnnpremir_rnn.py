@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mirscope import rna
 from mirscope.errors import UsageError
@@ -54,12 +55,16 @@ class Network(HairpinModel):
     def forward(self, hairpin: Tensor, structure: Tensor) -> Tensor:
         """Logits (n,) of codes (n, 180) of nucleotides and of brackets."""
         known = hairpin != rna.N
-        longest = int((known * torch.arange(1, known.shape[1] + 1, device=known.device)).amax()) or 1
-        known = known[:, :longest]
-        x = self.symbols(hairpin, structure)[:, :longest]
+        lengths = (known * torch.arange(1, known.shape[1] + 1, device=known.device)).amax(1).clamp(min=1).cpu()
+        order: dict[str, Any] = {"lengths": lengths, "batch_first": True, "enforce_sorted": False}
+        symbols = pack_padded_sequence(self.symbols(hairpin, structure), **order)
+        here = pack_padded_sequence(known[..., None], **order).data
+        x = symbols.data  # of the first nt of all, then of the second nt of those that have one, the longest first
         for lstm in self.lstms:
-            x = lstm(x, known)  # (n, longest, hidden)
-        return x[:, -1, 0] - x[:, -1, 1]  # of pre-miRNA, none
+            x = lstm(x, here, symbols.batch_sizes.tolist())
+        states, _ = pad_packed_sequence(symbols._replace(data=x), batch_first=True)  # (n, longest, 2)
+        last = states[torch.arange(len(lengths)), lengths - 1]
+        return last[:, 0] - last[:, 1]  # of pre-miRNA, none
 
 
 class _LSTM(nn.Module):
@@ -77,20 +82,21 @@ class _LSTM(nn.Module):
         self.recurrent = nn.Parameter(turned.transpose(0, 1).contiguous())
         self.bias = nn.Parameter(torch.tensor([0.0, 1.0, 0.0, 0.0])[:, None, None].repeat(1, 1, hidden))
 
-    def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        """The states (n, steps, hidden) after each step of inputs (n, steps, inputs) that are known (n, steps)."""
-        n, hidden = len(x), self.recurrent.shape[1]
+    def forward(self, x: Tensor, known: Tensor, sizes: list[int]) -> Tensor:
+        """The states (total, hidden) of packed inputs (total, inputs) known (total, 1) or not; `sizes` of the steps."""
+        n, hidden = sizes[0], self.recurrent.shape[1]
         weight = torch.cat([self.kernel, self.recurrent], 1)  # (4, inputs + hidden, hidden)
         keep = nn.functional.dropout(x.new_ones(4, n, weight.shape[1]), self.dropout, self.training)
         h, c = x.new_zeros(n, hidden), x.new_zeros(n, hidden)
         states = []
-        for inputs, here in zip(x.unbind(1), known[..., None].unbind(1), strict=True):
-            seen = torch.cat([inputs, h], 1) * keep  # (4, n, inputs + hidden)
-            i, f, new, o = torch.baddbmm(self.bias, seen, weight)  # (n, hidden) each
+        for inputs, here, size in zip(x.split(sizes), known.split(sizes), sizes, strict=True):
+            h, c = h[:size], c[:size]  # the others have ended
+            seen = torch.cat([inputs, h], 1) * keep[:, :size]  # (4, size, inputs + hidden)
+            i, f, new, o = torch.baddbmm(self.bias, seen, weight)  # (size, hidden) each
             c = torch.where(here, self._gate(f) * c + self._gate(i) * new.tanh(), c)
             h = torch.where(here, self._gate(o) * c.tanh(), h)
             states.append(h)
-        return torch.stack(states, 1)
+        return torch.cat(states)
 
     def _gate(self, x: Tensor) -> Tensor:
         return x.sigmoid() if self.gates == "sigmoid" else (0.2 * x + 0.5).clamp(0, 1)
@@ -112,3 +118,18 @@ def from_keras(model: KerasModel) -> tuple[dict[str, Any], dict[str, Any]]:
         "cut": "right",
     }
     return settings, state
+
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "full network": {"published": {"dnnpremir_human_balanced": {"accuracy": 0.8843}}},
+    "without dropouts": {"config": {"dropout": 0.0}},
+    "half the units": {"config": {"hidden": 64}},
+    "hard sigmoid": {"config": {"gates": "hard_sigmoid"}},
+}
+"""What holds the network back from learning its set by heart, its size, and the gates of the published weights."""
+SEARCH: dict[str, Any] = {
+    "learning_rate": (0.001, 0.003, 0.01),
+    "dropout": (0.0, 0.2, 0.4),
+    "hidden": (64, 128),
+}
+"""Around the paper's settings; it says nothing of others that it tried."""

@@ -1,0 +1,71 @@
+"""Genomes of growing size: time and memory of `mirscope discover`, both strands, from FASTA to files.
+
+    python bench/genomes.py
+
+writes the table of docs/commands/discover.md. The genomes are random, with a run of N and letters as of human 3'UTRs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measure import peak_memory
+from mirscope import io, negatives
+from mirscope.io import Record
+
+DOCS = Path("docs/commands/discover.md")
+CORES = len(os.sched_getaffinity(0))
+PEER = 2750 * 20 / 1e6 * 60
+"""Mb a minute of one strand: miRe2e's 2,750 windows of 100 nt a second, every 20 nt, on a GPU."""
+RUNS = (
+    (1_000_000, 1, ()),
+    (1_000_000, CORES, ()),
+    (5_000_000, CORES, ()),
+    (20_000_000, CORES, ()),
+)
+"""nt, processes, options."""
+
+
+def main(words: list[str]) -> None:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        for size, threads, options in RUNS:
+            text = negatives.random_sequence(size - 50_000, frequencies=(0.3, 0.2, 0.2, 0.3))
+            io.write_fasta([Record("genome", text[:100_000] + "N" * 50_000 + text[100_000:])], here / "genome.fa")
+            command = [sys.executable, "-m", "mirscope", "discover", str(here / "genome.fa"), "-o", str(here / "out")]
+            began = time.perf_counter()
+            peak = peak_memory([*command, "--threads", str(threads), "--quiet", *options, *words])
+            seconds = time.perf_counter() - began
+            rate = (size + 1_000_000) / 1e6 / seconds * 60  # the background is searched too
+            cells = (
+                f"{size / 1e6:g}",
+                threads,
+                " ".join(options),
+                f"{seconds:.0f}",
+                f"{rate:.2f}",
+                f"{2 * rate / PEER:.1f}",
+            )
+            rows.append(f"| {' | '.join(map(str, cells))} | {peak:,.0f} |\n")
+            print(rows[-1], end="", flush=True)
+    header = (
+        "genome, Mb | processes | options | seconds | Mb a minute, background too | times miRe2e on a GPU | memory, MB"
+    )
+    table = f"| {header} |\n|{' --- |' * 7}\n{''.join(rows)}"
+    text, n = re.subn(
+        r"(<!-- speed -->\n).*(<!-- /speed -->)",
+        lambda found: found[1] + table + found[2],
+        DOCS.read_text(),
+        flags=re.DOTALL,
+    )
+    assert n == 1
+    DOCS.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
