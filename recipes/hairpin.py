@@ -641,7 +641,7 @@ by the false loci per Mb of `mirscope discover`.
 ## Figures
 
 All of hairpins held out with their relatives (at least 80 % identity, a 20-mer or the family's name in common), in five
-parts, with 95 % intervals. Choices were made on another draw of the families.
+parts, with 95 % intervals. The few choices of the recipe were made on one part of another draw of the same families.
 
 Human hairpins of miRBase against pseudo hairpins, as they stand in their sets, the task of the papers. Trees that are
 taught this set alone are as good here, by what does not help in a scan: entries of miRBase end where their stem ends.
@@ -668,8 +668,8 @@ by a nucleotide or two between tissues and releases.
 
 ## Calibration
 
-A fit to held-out hairpins (Platt: slope {calibration[slope]:.3f}, shift {calibration[shift]:+.3f}; those that stand alone
-and those cut out count the same) is part of the weights.
+A fit to held-out hairpins (Platt: slope {calibration[slope]:.3f}, shift {calibration[shift]:+.3f}; as they stand and
+cut out count the same) is part of the weights.
 
 {reliability}
 
