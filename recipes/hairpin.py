@@ -110,6 +110,8 @@ ANIMALS = [
 """Species of release 20 that are learned from."""
 CONTEXT = 400
 """nt of shuffled 3'UTR on both sides of a hairpin that is planted."""
+ENERGY = -6.8
+"""Highest energy of a stem that is cut out, kcal/mol; `mirscope discover` looks at a few weaker ones too."""
 ENDS = [f"arm_{arm}_{end}" for arm in ("5p", "3p") for end in ("start", "end")]
 COLUMNS = ["id", "source", "label", "hairpin_seq", "structure", *ENDS]
 PRE, NOT = 1, 0
@@ -218,7 +220,7 @@ def planted(whole: pd.DataFrame, utrs: list[str], rng: np.random.Generator) -> p
             negatives.random_windows(utrs, CONTEXT, 2, random_state=rng), random_state=rng
         )
         text, first, last = left + hairpin + right, CONTEXT, CONTEXT + len(hairpin)
-        for start, end in discover.candidates(text)[["start", "end"]].itertuples(index=False):
+        for start, end in discover.candidates(text, energy=ENERGY)[["start", "end"]].itertuples(index=False):
             shared = min(end, last) - max(start, first)
             if min(shared / len(hairpin), shared / (end - start)) > 0.3:
                 rows.append((row, start - first, shared / len(hairpin), text[start:end]))
@@ -240,7 +242,7 @@ def background(utrs: list[str], n: int = 16000) -> pd.DataFrame:
     rows = []
     for row, forward in enumerate(utrs):
         for strand in (forward, rna.reverse_complement(forward)):
-            places = discover.candidates(strand)[["start", "end"]].itertuples(index=False)
+            places = discover.candidates(strand, energy=ENERGY)[["start", "end"]].itertuples(index=False)
             rows += [(row, strand[start:end]) for start, end in places]
     return pd.DataFrame(rows, columns=["row", "hairpin_seq"]).sample(n, random_state=1)
 
