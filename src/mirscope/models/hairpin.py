@@ -107,8 +107,8 @@ def _shown(strand: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
 class Network(Folded):
     """64 columns of the hairpin, residual convolutions, and what they find around the four ends of the mature miRNAs.
 
-    The ends are a read-out of their own (`both`), which the recipe teaches from the mature miRNAs of miRBase. Of what is
-    not in the columns (the far flanks, most of a side branch) the network knows only what is in `SUMMARY`.
+    The ends are a read-out of their own (`both`), which the recipe teaches from the mature miRNAs of miRBase. Of what
+    is not in the columns (the far flanks, most of a side branch) the network knows only what is in `SUMMARY`.
     """
 
     lengths = (ANY_LENGTH, ANY_LENGTH)
