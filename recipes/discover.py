@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from mirscope import cli, datasets, discover, floors, io, models, plot, rna
+from hairpin import taught
+from mirscope import cli, datasets, discover, floors, io, models, plot, predict, rna
 from mirscope.background import shuffled
 from mirscope.io import Record
 from mitar import markdown
@@ -219,14 +220,7 @@ def human(held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def network_scores(model: models.Model) -> Scores:
-    @torch.inference_mode()
-    def scores(table: pd.DataFrame) -> NDArray[np.float64]:
-        texts, logits = (table["hairpin_seq"].tolist(), table["structure"].tolist()), []
-        for low in range(0, len(table), 1024):
-            logits.append(model(*model.encode(*(column[low : low + 1024] for column in texts))))
-        return torch.cat(logits).double().numpy()
-
-    return scores
+    return lambda table: discover.hairpin_logits(model, table).astype(float)
 
 
 def networks(held_out: pd.DataFrame) -> Iterator[Part]:
@@ -240,11 +234,9 @@ def trees(held_out: pd.DataFrame) -> Iterator[Part]:
     """Boosted trees, taught all that the networks are taught."""
     table = held_out.assign(**floors.hairpin_numbers(held_out))
     for part, rows in human(table).groupby("part"):
-        held = set(table.loc[table["part"] == part, "group"])
-        taught = table[~table["group"].isin(held)]
-
+        learn_from = table[taught(table, int(part))]
         columns, fit = list(floors.NUMBERS), HistGradientBoostingClassifier(random_state=0)
-        fit.fit(taught[columns].to_numpy(), taught["label"].to_numpy())
+        fit.fit(learn_from[columns].to_numpy(), learn_from["label"].to_numpy())
 
         def scores(asked: pd.DataFrame, fit: HistGradientBoostingClassifier = fit) -> NDArray[np.float64]:
             return fit.decision_function(floors.hairpin_numbers(asked).to_numpy())
@@ -359,7 +351,7 @@ def mire2e() -> str:
         table["structure"] = [rna.fold(hairpin)[0] for hairpin in table["hairpin_seq"]]
         top = loci(table, network_scores(model)).sort_values("logit", ascending=False).iloc[0]
         mature = discover.Known.read(datasets.path("hsa_mature_mirbase22")).places(top["hairpin_seq"])
-        place, score = f"{top['start']}-{top['end']} {top['strand']}", 1 / (1 + np.exp(-top["logit"]))
+        place, score = f"{top['start']}-{top['end']} {top['strand']}", predict.probability(np.float32(top["logit"]))
         names = ", ".join(name for *_, name in mature) or "-"
         rows.append((record.id, len(record.sequence), place, f"{score:.4f}", names))
     return markdown(["piece", "nt", "best locus", "score", "mature miRNAs of miRBase in it"], rows)

@@ -439,10 +439,7 @@ _MANY, _SOME = 0.2, 0.02  # share of test rows
 
 def _verdict(found: Audit, was_split: bool) -> list[str]:
     said = [_headline(found)]
-    if not was_split:
-        said.append(
-            "The table has no split; what follows is what a random one (80 % train, 20 % test) would let through."
-        )
+    said += _unsplit(was_split)
     for sentences in (_repeats, _copies, _sides, _shapes, _honest):
         said += sentences(found)
     return said + _advice(found)
@@ -495,12 +492,18 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def _unsplit(was_split: bool) -> list[str]:
+    note = "The table has no split; what follows is what a random one (80 % train, 20 % test) would let through."
+    return [] if was_split else [note]
+
+
+def _duplicates(found: Audit) -> list[str]:
+    n = found.contents["duplicate_rows"]
+    return [f"{n:,} rows repeat an earlier row: keep one of each before splitting."] if n else []
+
+
 def _repeats(found: Audit) -> list[str]:
-    said = []
-    if found.contents["duplicate_rows"]:
-        said.append(
-            f"{found.contents['duplicate_rows']:,} rows repeat an earlier row: keep one of each before splitting."
-        )
+    said = _duplicates(found)
     if found.contents["pairs_with_both_labels"]:
         n = found.contents["pairs_with_both_labels"]
         said.append(f"{n:,} pairs are listed both as bound and as not bound: no model can be right on both; drop them.")
@@ -610,14 +613,7 @@ def _hairpin_verdict(found: Audit, was_split: bool) -> list[str]:
         said.append(f"{much}: {n:,} of {of:,} positives of test ({_percent(relatives)}) have a relative in train.")
     else:
         said.append("No leak of note: the positives of test have no relatives in train.")
-    if not was_split:
-        said.append(
-            "The table has no split; what follows is what a random one (80 % train, 20 % test) would let through."
-        )
-    if found.contents["duplicate_rows"]:
-        said.append(
-            f"{found.contents['duplicate_rows']:,} rows repeat an earlier row: keep one of each before splitting."
-        )
+    said += [*_unsplit(was_split), *_duplicates(found)]
     if both:
         said.append(f"{both:,} hairpins have both labels: no model can be right on both; drop them.")
     if found.count("hairpin")[0]:

@@ -310,8 +310,7 @@ def search_files(
     """
     began, settings = time.perf_counter(), settings or Settings()
     models.expect(model, HAIRPIN)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
+    io.expect_folder(folder)
     identity = {
         "model": models.named(model),
         "weights": models.fingerprint(model),
@@ -481,12 +480,12 @@ def _candidates(job: _Job, settings: Settings) -> pd.DataFrame:
 def _folded(begun: _Search, table: pd.DataFrame) -> pd.DataFrame:
     """Those whose stem the model finds good enough, with ViennaRNA's structure and its logit."""
     if begun.folded > -math.inf:
-        table = table[_logits(begun.model, table) >= begun.folded].reset_index(drop=True)
+        table = table[hairpin_logits(begun.model, table) >= begun.folded].reset_index(drop=True)
     table = table.assign(structure=[rna.fold(hairpin)[0] for hairpin in table["hairpin_seq"]])
-    return table.assign(logit=_logits(begun.model, table))
+    return table.assign(logit=hairpin_logits(begun.model, table))
 
 
-def _logits(model: Model, table: pd.DataFrame) -> NDArray[np.float32]:
+def hairpin_logits(model: Model, table: pd.DataFrame) -> NDArray[np.float32]:
     """Logits (n,) of hairpins with their structures; not the score, since high ones are all 1."""
     where, logits = predict.device_of(model), np.empty(len(table), dtype=np.float32)
     texts = table["hairpin_seq"].tolist(), table["structure"].tolist()
@@ -554,7 +553,7 @@ def _worth_folding(begun: _Search, stretches: Sequence[Stretch], per_mb: float) 
     """The logit of stems that so many in a Mb of shuffled sequence have."""
     sizes = np.cumsum([stretch.high - stretch.low for stretch in stretches])
     pilot = stretches[: int(np.searchsorted(sizes, PILOT)) + 1]
-    logits = np.sort(_logits(begun.model, _candidates(tuple(pilot), begun.settings)))[::-1]
+    logits = np.sort(hairpin_logits(begun.model, _candidates(tuple(pilot), begun.settings)))[::-1]
     number = math.ceil(per_mb * _n_nt(pilot) / 1e6)
     return float(logits[number - 1]) if number <= len(logits) else -math.inf
 

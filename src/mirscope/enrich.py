@@ -455,8 +455,7 @@ def write(found: Enrichment, folder: Path, *, settings: dict[str, Any] | None = 
     Returns:
         The files written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
+    io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("enrichment.tsv", "genes.tsv", "curves.png", "curves.svg", "run.json")]
     io.write_tsv(found.table, files[0], list(found.table.columns))

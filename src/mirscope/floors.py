@@ -93,8 +93,7 @@ def hairpin_numbers(hairpins: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for sequence, structure in zip(hairpins["hairpin_seq"], given.fillna(""), strict=True):
         folded, mfe = (structure, rna.energy(sequence, structure)) if structure else rna.fold(sequence)
-        n, n_gc = len(sequence), sequence.count("G") + sequence.count("C")
-        rows.append((n, mfe, mfe / n, n_gc / n, (n - folded.count(".")) / n))
+        rows.append(rna.numbers(sequence, folded, mfe))
     return pd.DataFrame(rows, columns=list(NUMBERS), index=hairpins.index, dtype=float)
 
 

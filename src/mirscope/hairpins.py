@@ -194,8 +194,7 @@ def identify_files(
     began, n, n_called, n_unpaired = time.perf_counter(), 0, 0, 0
     found: list[Record] = []
     if drawings:
-        if drawings.folder.exists() and not drawings.folder.is_dir():
-            raise InputError("is a file; expected a folder to write to", path=drawings.folder)
+        io.expect_folder(drawings.folder)
         drawings.folder.mkdir(parents=True, exist_ok=True)
 
     def calls() -> Iterator[pd.DataFrame]:

@@ -105,8 +105,7 @@ def write(table: pd.DataFrame, folder: Path, *, cluster: Cluster = "none", title
     Returns:
         The files written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
+    io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wide = matrix(table, cluster=cluster)
     if "mirna_id" in wide.columns:

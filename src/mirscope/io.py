@@ -1029,6 +1029,12 @@ def _h5_array(dataset: Any, size: int) -> NDArray[Any]:
 # -------------------------------------------------------------------------------------------------------------- files
 
 
+def expect_folder(path: Path) -> None:
+    """Raise `InputError` where a folder is to be written to and a file has its name."""
+    if path.exists() and not path.is_dir():
+        raise InputError("is a file; expected a folder to write to", path=path)
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its place when the block ends and is removed when the block fails.

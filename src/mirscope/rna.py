@@ -133,6 +133,14 @@ def energy(sequence: str, structure: str) -> float:
     return round(float(RNA.eval_structure_simple(sequence, "".join(signs))), 2) if sequence else 0.0
 
 
+def numbers(sequence: str, structure: str, mfe: float) -> tuple[int, float, float, float, float]:
+    """Of a fold: length (nt), energy (kcal/mol) and that for each nt, shares of G and C and of paired nt."""
+    n = len(sequence)
+    each = max(n, 1)
+    n_gc = sequence.count("G") + sequence.count("C")
+    return n, mfe, mfe / each, n_gc / each, (n - structure.count(".")) / each
+
+
 def base_pairs(structure: str) -> list[tuple[int, int]]:
     """The base pairs (i, j), i < j, of a structure in dot-bracket, by j.
 

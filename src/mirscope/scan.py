@@ -264,8 +264,7 @@ def scan_files(
         "transcripts": runs.checksum(transcripts.path),
         "settings": asdict(settings) | {"weak_sites": weak},
     }
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
+    io.expect_folder(folder)
     parts = folder / "unfinished"
     runs.begin_parts(parts, identity, what="scan", resume=resume)
     calls = _calls(model, mirnas, transcripts, settings, threads, weak=weak)

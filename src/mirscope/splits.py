@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -167,6 +168,12 @@ def hairpin_families(ids: Sequence[str], hairpins: Sequence[str]) -> Groups:
             others and empty ones nothing.
         hairpins: their sequences.
     """
+    return _hairpin_families(tuple(ids), tuple(hairpins)).copy()
+
+
+@lru_cache(maxsize=4)
+def _hairpin_families(ids: tuple[str, ...], hairpins: tuple[str, ...]) -> Groups:
+    """`hairpin_families`, which each part of a cross-validation asks for anew."""
     distinct, places = _distinct(hairpins)
     names = [found[1].lower() if (found := _NAME.match(name)) else "" for name in ids]
     named = np.array([bool(name) for name in names], dtype=bool)

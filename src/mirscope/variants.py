@@ -562,8 +562,7 @@ def write(found: Found, folder: Path, *, settings: dict[str, Any] | None = None)
         folder: made where it is not there.
         settings: of the run, for run.json.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
+    io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "variants.tsv", folder / "run.json"]
     io.write_tsv(found.table, files[0], COLUMNS)

@@ -52,7 +52,7 @@ SiteThreshold = Annotated[
     ),
 ]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-DEFAULT_MODEL = "duplex"
+DEFAULT_MODEL, DEFAULT_HAIRPIN_MODEL = "duplex", "hairpin"
 
 
 class _Stderr(logging.Handler):
@@ -87,13 +87,20 @@ def begin(quiet: bool, threads: int | None = None) -> None:
         torch.set_num_threads(threads)
 
 
-def load(name: str) -> Model:
-    """The weights of a name or file for miRNAs and targets, on the GPU when there is one."""
+def load(name: str, *, hairpins: bool = False) -> Model:
+    """The weights of a name or file for miRNAs and targets (or for hairpins), on the GPU when there is one."""
     from mirscope import models, predict
 
     model = models.load(name)
-    models.expect(model, models.PAIR)
+    models.expect(model, models.HAIRPIN if hairpins else models.PAIR)
     return model.to(predict.device())
+
+
+def arms_model(model: Model) -> Model:
+    """What calls the mature miRNAs: the model itself if it can, else the default model of hairpins."""
+    from mirscope import models
+
+    return model if models.calls_arms(model) else load(DEFAULT_HAIRPIN_MODEL, hairpins=True)
 
 
 @contextlib.contextmanager

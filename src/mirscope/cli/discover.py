@@ -8,16 +8,28 @@ from typing import Annotated
 
 import typer
 
-from mirscope.cli.common import CORES, RUN, Debug, ModelName, Quiet, Threads, app, bar, begin, spooled
-
-DEFAULT = "hairpin"
+from mirscope.cli.common import (
+    CORES,
+    DEFAULT_HAIRPIN_MODEL,
+    RUN,
+    Debug,
+    ModelName,
+    Quiet,
+    Threads,
+    app,
+    arms_model,
+    bar,
+    begin,
+    load,
+    spooled,
+)
 
 
 @app.command()
 def discover(
     genome: Annotated[Path, typer.Argument(help="Chromosomes, contigs or transcripts, FASTA; - is stdin.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("results"),
-    model: ModelName = DEFAULT,
+    model: ModelName = DEFAULT_HAIRPIN_MODEL,
     fp_per_mb: Annotated[
         float | None,
         typer.Option(
@@ -74,7 +86,6 @@ def discover(
     """
     begin(quiet, threads)
     from mirscope import discover as library
-    from mirscope import models, predict
 
     settings = library.Settings(
         fp_per_mb=fp_per_mb,
@@ -83,21 +94,19 @@ def discover(
         folded_per_mb=folded_per_mb,
         longest=longest,
     )
-    network = models.load(model)
-    models.expect(network, models.HAIRPIN)
-    arms = network if models.calls_arms(network) else models.load(DEFAULT)
+    network = load(model, hairpins=True)
+    arms = arms_model(network)
     names = library.Known.read(known) if known else None
-    where = predict.device()
     with spooled(genome) as path:
         whole = library.survey(path, skip_masked=skip_masked, n_nt=background)
         n_nt = whole.n_nt + (background if whole.n_known else 0)
         with bar(f"searching {whole.n_nt:,} nt, both strands", n_nt, quiet) as advance:
             summary = library.search_files(
-                network.to(where),
+                network,
                 whole,
                 output,
                 settings=settings,
-                arms_model=arms.to(where),
+                arms_model=arms,
                 known=names,
                 reads=reads,
                 threads=threads,

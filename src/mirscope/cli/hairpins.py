@@ -8,10 +8,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, Debug, ModelName, Quiet, Threads, app, bar, begin, spooled
+from mirscope.cli.common import (
+    CORES,
+    DEFAULT_HAIRPIN_MODEL,
+    Debug,
+    ModelName,
+    Quiet,
+    Threads,
+    app,
+    arms_model,
+    bar,
+    begin,
+    load,
+    spooled,
+)
 from mirscope.errors import UsageError
 
-DEFAULT = "hairpin"
 WORTH_A_PROCESS = 1000
 """Hairpins that take about as long to fold as a further process takes to begin."""
 
@@ -29,7 +41,7 @@ def hairpins(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write (.tsv, .tsv.gz, .parquet); - is stdout.")
     ] = Path("-"),
-    model: ModelName = DEFAULT,
+    model: ModelName = DEFAULT_HAIRPIN_MODEL,
     threshold: Annotated[float, typer.Option("--threshold", "-p", help="Call hairpins of this score or more.")] = 0.5,
     arms: Annotated[bool, typer.Option(help="Say where the mature miRNAs of the two arms are.")] = True,
     mature: Annotated[
@@ -60,23 +72,21 @@ def hairpins(
     """
     begin(quiet, 1)  # of torch, whose last digits change with its threads; the work is in the processes
     from mirscope import hairpins as library
-    from mirscope import models, predict
 
     if mature and not arms:
         raise UsageError("--mature takes the arms; leave out --no-arms")
-    network = models.load(model)
-    models.expect(network, models.HAIRPIN)
-    caller = (network if models.calls_arms(network) else models.load(DEFAULT)) if arms else None
+    network = load(model, hairpins=True)
+    caller = arms_model(network) if arms else None
     with spooled(Path(hairpins)) as path:
         source = library.Hairpins(str(path))
         n = source.check(unique=bool(mature or draw))  # reads all of it before the work
         worth = library.AT_ONCE if draw else WORTH_A_PROCESS
         with bar(f"folding and scoring {n:,} hairpins", n, quiet) as advance:
             done = library.identify_files(
-                network.to(predict.device()),
+                network,
                 source,
                 output,
-                arms_model=caller and caller.to(predict.device()),
+                arms_model=caller,
                 threshold=threshold,
                 mature=mature,
                 drawings=library.Drawings(draw, draw_format) if draw else None,

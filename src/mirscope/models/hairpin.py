@@ -205,9 +205,8 @@ def _symbols(hairpin: str, stem: list[tuple[int, int]]) -> NDArray[np.int64]:
 
 def _summary(hairpin: str, structure: str, n_stem: int) -> list[float]:
     """Numbers of the whole hairpin, in about the units of their spread; see `SUMMARY`."""
-    n, mfe, n_pairs = len(hairpin), rna.energy(hairpin, structure), structure.count("(")
-    gc = hairpin.count("G") + hairpin.count("C")
-    values = (n, mfe, mfe / max(n, 1), gc / max(n, 1), 2 * n_pairs / max(n, 1), n_stem, n_pairs - n_stem)
+    five = rna.numbers(hairpin, structure, rna.energy(hairpin, structure))
+    values = (*five, n_stem, structure.count("(") - n_stem)
     return [(value - middle) / spread for value, (middle, spread) in zip(values, SUMMARY.values(), strict=True)]
 
 
