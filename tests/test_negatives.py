@@ -380,6 +380,8 @@ def test_what_cannot_be_asked():
         negatives.make(positives, "mock-mirna", mirnas=transcripts)
     with pytest.raises(InputError, match="no transcript of 40 nt or more"):
         negatives.make(positives, "random-window", transcripts=MIRNAS)
+    with pytest.raises(InputError, match="1 transcripts are too few for 2 splits"):
+        negatives.make(positives, "random-window", transcripts=transcripts[:1])
     with pytest.raises(InputError, match="no positives among 24 pairs"):
         made("repaired", positives.assign(label=0), transcripts)
     with pytest.raises(InputError, match="no negatives of same-transcript could be made of 24 positives"):
@@ -416,7 +418,7 @@ BAD = [
     ("negatives missing.tsv --how repaired", 2, "missing.tsv"),
     ("negatives utrs.fa --how repaired", 1, "utrs.fa"),
     ("negatives positives.tsv --how mock-mirna", 2, "mock-mirna needs mirnas; expected FASTA (--mirnas)"),
-    ("negatives positives.tsv --how mock-mirna --mirnas utrs.fa", 1, "tx0: 400 nt is no mature miRNA"),
+    ("negatives positives.tsv --how mock-mirna --mirnas utrs.fa", 1, "utrs.fa: tx0: 400 nt is no mature miRNA"),
     ("negatives positives.tsv --how random-window --transcripts mirnas.fa", 1, "no transcript of"),
     ("negatives positives.tsv --how random-window --transcripts twice.fa", 1, "--number-duplicates"),
     ("negatives positives.tsv --how repaired --energy -3", 2, "energy is no limit of repaired"),

@@ -274,7 +274,7 @@ def same_transcript(
 
     The window is as long as the target, `distance` nt or more from all known sites of the miRNA's family in that
     transcript, and RNAcofold's energy of it and the miRNA (`rna.joint_mfe`) is `energy` or less. It is drawn evenly
-    from all such.
+    from all such; of each site 100 windows are tried.
 
     Args:
         positives: see above; those whose target is in none of the transcripts are left out.
@@ -374,7 +374,8 @@ def matched_windows(
     Args:
         positives: see above.
         transcripts: where the windows are from (`_pools`).
-        candidates: windows whose energy is computed, at most; more match the energy better and the composition less.
+        candidates: windows whose energy is computed for each negative, at most; more match the energy better and the
+            composition less.
         ratio: negatives for each positive.
         random_state: a number or a generator.
     """
@@ -384,7 +385,7 @@ def matched_windows(
     for rows, pool in _pools(positives, transcripts, ratio, np.random.default_rng(random_state)):
         asked = positives.iloc[rows]
         near = KDTree(_composition(pool.windows)).query(
-            _composition(asked["target_seq"].tolist()), k=np.arange(1, min(candidates, len(pool.windows)) + 1)
+            _composition(asked["target_seq"].tolist()), k=np.arange(1, min(candidates * ratio, len(pool.windows)) + 1)
         )[1]
         free = np.ones(len(pool.windows), dtype=bool)
         for row, mirna, target, nearest in zip(rows, asked["mirna_seq"], asked["target_seq"], near, strict=True):
@@ -575,6 +576,8 @@ def _pools(
     owner = np.searchsorted(cuts, ends - 0.5)  # the part that each transcript of the order is for
     for number, part in enumerate(parts):
         own = [transcripts[place] for place in order[owner == number]]
+        if not own:
+            raise InputError(f"{len(order)} transcripts are too few for {len(parts)} splits; expected some for each")
         lengths = positives["target_seq"].iloc[part].str.len().to_numpy()
         for length in np.unique(lengths).tolist():
             rows = part[lengths == length]

@@ -344,8 +344,7 @@ def binding_energy(mirna: str, target: str) -> float:
     """
     if not mirna or not target:
         return 0.0
-    joint = RNA.cofold(f"{mirna}&{target}")[1]
-    return min(round(joint - _fold_mfe(mirna) - _fold_mfe(target), 2), 0.0)
+    return min(round(joint_mfe(mirna, target) - _fold_mfe(mirna) - _fold_mfe(target), 2), 0.0)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mirscope.cli.common import Debug, Quiet, app, begin
+from mirscope.cli.common import Debug, Quiet, app, bar, begin
+from mirscope.errors import InputError
 
 NEEDS = "What some ways need"
 LIMITS = "Limits of some ways"
@@ -63,7 +64,7 @@ def negatives(
         int | None,
         typer.Option(
             min=1,
-            help="matched-window: windows whose energy is compared, at most.",
+            help="matched-window: windows compared for each negative, at most.",
             show_default="100",
             rich_help_panel=LIMITS,
         ),
@@ -118,17 +119,25 @@ def negatives(
     from mirscope import datasets, io, scan
     from mirscope import negatives as library
 
-    pairs = library.make(
-        datasets.load_pairs(positives),
-        how,
-        mirnas=io.read_fasta(mirnas) if mirnas else None,
-        transcripts=list(scan.Transcripts(transcripts, number_duplicates=duplicate_ids)) if transcripts else None,
-        ratio=ratio,
-        all_positives=all_positives,
-        random_state=random_state,
-        energy=energy,
-        distance=distance,
-        alignment=alignment,
-        candidates=candidates,
-    )
+    try:
+        with bar(f"making negatives: {how}", None, quiet):
+            pairs = library.make(
+                datasets.load_pairs(positives),
+                how,
+                mirnas=io.read_fasta(mirnas) if mirnas else None,
+                transcripts=list(scan.Transcripts(transcripts, number_duplicates=duplicate_ids))
+                if transcripts
+                else None,
+                ratio=ratio,
+                all_positives=all_positives,
+                random_state=random_state,
+                energy=energy,
+                distance=distance,
+                alignment=alignment,
+                candidates=candidates,
+            )
+    except InputError as error:
+        if error.record:  # of a record that can be no miRNA
+            error.path = mirnas
+        raise
     io.write_table(pairs, output)
