@@ -421,6 +421,8 @@ BAD = [
     ("negatives positives.tsv --how mock-mirna --mirnas utrs.fa", 1, "utrs.fa: tx0: 400 nt is no mature miRNA"),
     ("negatives positives.tsv --how random-window --transcripts mirnas.fa", 1, "no transcript of"),
     ("negatives positives.tsv --how random-window --transcripts twice.fa", 1, "--number-duplicates"),
+    ("negatives positives.tsv --how random-window --transcripts protein.fa", 1, "protein.fa:2: p: unexpected 'L'"),
+    ("negatives positives.tsv --how mock-mirna --mirnas protein.fa", 1, "protein.fa:2: p: unexpected 'L'"),
     ("negatives positives.tsv --how repaired --energy -3", 2, "energy is no limit of repaired"),
     ("negatives positives.tsv --how repaired --ratio 0", 2, "ratio"),
 ]
@@ -432,6 +434,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, command, code, 
     io.write_table(positives, tmp_path / "positives.tsv")
     io.write_fasta(transcripts, tmp_path / "utrs.fa")
     io.write_fasta([*transcripts, transcripts[0]], tmp_path / "twice.fa")
+    (tmp_path / "protein.fa").write_text(">p\nMKVLAA\n")
     io.write_fasta(MIRNAS, tmp_path / "mirnas.fa")
     out, err = run(f"{command} -o out.tsv", code=code)
     lines = [line for line in err.splitlines() if line.startswith("mirscope: ")]

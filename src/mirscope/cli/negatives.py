@@ -137,7 +137,7 @@ def negatives(
                 candidates=candidates,
             )
     except InputError as error:
-        if error.record:  # of a record that can be no miRNA
+        if error.record and error.path is None:  # a record that can be no miRNA
             error.path = mirnas
         raise
     io.write_table(pairs, output)
