@@ -148,7 +148,7 @@ Made by `python recipes/negatives.py`. What each way is: [`mirscope negatives`](
 so: [decision 028](decisions/028-negatives.md).
 
 The same positives each time: AGO2 chimeras (`clash_hejret2023_mirbench`, target sites of 50 nt), one negative for each.
-Windows are of human 3'UTRs (MirMark, MIRZA-G), which hold few of these sites, so that `same-transcript` is of few pairs.
+Windows are of human 3'UTRs (MirMark, MIRZA-G), which hold few of these sites: `same-transcript` is of few pairs.
 
 ## Without a model
 
@@ -160,9 +160,9 @@ first three) learns from four parts and is asked about the fifth.
 
 - **The first three columns read one strand.** What they know is not binding. Away from .5, on either side, a network
   will learn that first, and no figure on such pairs says that it reads the other strand.
-- **The others read both strands and learn nothing.** They rank real sites above others, and should: they are what a model
-  has to pass on that set. How high they stand depends on the negatives: the same rule looks good beside
-  easy ones. Where the negatives were chosen by what the rule looks at, it fails, or turns round.
+- **The others read both strands and learn nothing.** They rank real sites above others, and should: they are what a
+  model has to pass on that set. How high they stand depends on the negatives: the same rule looks good beside easy
+  ones. Where the negatives were chosen by what the rule looks at, it fails, or turns round.
 - The last two columns are means, positives / negatives: energy of the duplex (RNAduplex), share of G and C.
 
 What [`mirscope audit`](commands/audit.md) says first of each:
