@@ -254,6 +254,20 @@ def test_windows_of_the_same_transcript_keep_their_distance_and_bind(state, dist
                 assert start - (known + len(site)) >= distance or known - (start + len(window)) >= distance
 
 
+def test_a_window_like_a_site_of_the_family_elsewhere_is_none():
+    """The transcript but for the first site is a copy of two sites of the family in another transcript."""
+    first, second, third = (negatives.random_sequence(40, random_state=k) for k in range(3))
+    transcripts = [Record("a", first + second + third), Record("b", second), Record("c", third)]
+    table = pd.DataFrame({"mirna_seq": [r.sequence for r in MIRNAS[:2]] * 2, "gene_id": ["a", "b", "c", "c"]})
+    table = table.assign(target_seq=[first, second, third, third])
+    limits = {"energy": 0, "distance": 0}
+    with pytest.raises(InputError, match="no negatives"):
+        made("same-transcript", table, transcripts, **limits)
+    other = table.assign(mirna_seq=[MIRNAS[0].sequence, *[MIRNAS[2].sequence] * 3])
+    positives, others = halves(made("same-transcript", other, transcripts, **limits))
+    assert positives["target_seq"].tolist() == [first] and others["target_seq"][0] in second + third
+
+
 def test_a_site_is_looked_for_in_the_transcript_of_its_gene():
     window = "ACGUUGCAAGGCUUAGCAUCCGAUUAGC"
     rng = np.random.default_rng(1)

@@ -273,8 +273,8 @@ def same_transcript(
     """The miRNA with another window of the transcript that its site is in, as DMISO (Talukder et al. 2022).
 
     The window is as long as the target, `distance` nt or more from all known sites of the miRNA's family in that
-    transcript, and RNAcofold's energy of it and the miRNA (`rna.joint_mfe`) is `energy` or less. It is drawn evenly
-    from all such; of each site 100 windows are tried.
+    transcript, shares no 20 nt with one elsewhere, and RNAcofold's energy of it and the miRNA (`rna.joint_mfe`) is
+    `energy` or less. It is drawn evenly from all such; of each site 100 windows are tried.
 
     Args:
         positives: see above; those whose target is in none of the transcripts are left out.
@@ -288,8 +288,9 @@ def same_transcript(
     found = _occurrences(positives, transcripts)
     families = splits.families(positives["mirna_seq"].tolist())
     lengths = positives["target_seq"].str.len().to_numpy()
-    sites = defaultdict(list)
+    sites, known = defaultdict(list), defaultdict(set)  # intervals, and their 20-mers
     for row, places in enumerate(found):
+        known[families[row]] |= _kmers(positives["target_seq"].iloc[row])
         for record, start in places:
             sites[families[row], record].append((start, start + lengths[row]))
     every, drawn = [], []
@@ -304,7 +305,8 @@ def same_transcript(
         n_left = ratio
         for start in rng.permutation(np.flatnonzero(free))[:_ROUNDS]:
             window = sequence[start : start + length]
-            if "N" not in window and rna.joint_mfe(mirna, window) <= energy:
+            apart = "N" not in window and _kmers(window).isdisjoint(known[families[row]])
+            if apart and rna.joint_mfe(mirna, window) <= energy:
                 every.append(row)
                 drawn.append((window, transcripts[record].id))
                 n_left -= 1
@@ -329,7 +331,7 @@ def repaired_pairs(positives: pd.DataFrame, *, ratio: int = 1, random_state: Cha
     families = splits.families(positives["mirna_seq"].tolist())
     clusters = splits.clusters(positives["target_seq"].tolist())
     parts = []
-    for rows in _parts(positives, "split"):
+    for rows in _parts(positives):
         for _ in range(ratio):
             order, apart = repaired(families[rows], clusters[rows], bound=(families, clusters), random_state=rng)
             sites = positives.iloc[rows[order[apart]]]
@@ -541,11 +543,11 @@ def _mock_ids(positives: pd.DataFrame, rows: Rows) -> list[str]:
     return [f"{name}_mock" if name else "" for name in names]
 
 
-def _parts(positives: pd.DataFrame, column: str) -> list[Rows]:
-    """The rows of each value of a column, in the order of the values; all rows where there is no such column."""
-    if column not in positives:
+def _parts(positives: pd.DataFrame) -> list[Rows]:
+    """The rows of each split, in the order of their names; all rows where there is none."""
+    if "split" not in positives:
         return [np.arange(len(positives))]
-    values = positives[column].fillna("")
+    values = positives["split"].fillna("")
     return [np.flatnonzero(values == value) for value in sorted(set(values))]
 
 
@@ -568,7 +570,7 @@ def _pools(
     Windows that share 20 nt with a positive's target are left out. Each split draws from transcripts of its own, of
     about its share of all nt, so that no window of train overlaps one of test.
     """
-    parts = _parts(positives, "split")
+    parts = _parts(positives)
     known = np.unique(splits.kmers(positives["target_seq"].tolist(), splits.SITE_K)[1])
     order = rng.permutation(len(transcripts))
     ends = np.cumsum([len(transcripts[place].sequence) for place in order])
@@ -614,6 +616,10 @@ def _occurrences(positives: pd.DataFrame, transcripts: Sequence[Record]) -> list
                 if own and sequence.startswith(targets[row], start):
                     found[row].append((number, start))
     return found
+
+
+def _kmers(sequence: str) -> set[str]:
+    return {sequence[start : start + splits.SITE_K] for start in range(len(sequence) - splits.SITE_K + 1)}
 
 
 def _composition(windows: Sequence[str]) -> NDArray[np.float64]:
