@@ -288,7 +288,8 @@ def same_transcript(
     found = _occurrences(positives, transcripts)
     families = splits.families(positives["mirna_seq"].tolist())
     lengths = positives["target_seq"].str.len().to_numpy()
-    sites, known = defaultdict(list), defaultdict(set)  # intervals, and their 20-mers
+    sites = defaultdict(list)  # intervals, of each family in each transcript
+    known: defaultdict[np.int64, set[str]] = defaultdict(set)  # 20-mers of each family's sites
     for row, places in enumerate(found):
         known[families[row]] |= _kmers(positives["target_seq"].iloc[row])
         for record, start in places:
