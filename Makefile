@@ -45,6 +45,8 @@ docs: setup
 	$(BIN)/python recipes/scan_rates.py
 	$(BIN)/python recipes/genes.py
 	$(BIN)/python recipes/enrichment.py
+	$(BIN)/python recipes/hairpin_table.py
+	$(BIN)/python recipes/discover.py
 
 clean:
 	rm -rf .venv results bench/latest

@@ -4,8 +4,8 @@
     python recipes/dnnpremir.py crossvalidate [NAME ...]   # ten parts, and 70/30; goes on where it was stopped
 
 On one CPU core the CNN is trained in a minute and cross-validated in fifteen; the RNN takes half an hour, and ten
-minutes for each of its parts. Settings were chosen on validation hairpins only
-(docs/decisions/024-hairpin-figures.md); test hairpins are measured here. recipes/hairpin_table.py puts all figures into docs/precursors.md.
+minutes for each of its parts. Settings were chosen on validation hairpins only (docs/decisions/024-hairpin-figures.md);
+test hairpins are measured here. recipes/hairpin_table.py puts all figures into docs/precursors.md.
 """
 
 from __future__ import annotations
@@ -26,26 +26,34 @@ from mirscope.train import Settings
 
 DATA = "dnnpremir_human_balanced"
 RESULTS = Path("results/dnnpremir")
-ONE_CYCLE = {"schedule": "one-cycle", "batch_size": 200}
+CNN = Settings(
+    epochs=60,
+    patience=60,
+    batch_size=200,
+    schedule="one-cycle",
+    learning_rate=0.005,
+    monitor="auroc",
+    random_state=2,
+)
+RNN = replace(CNN, epochs=100, patience=100, learning_rate=0.003, clip_norm=1.0, monitor="accuracy", random_state=1)
 RECIPES: dict[str, dict] = {
     "dnnpremir_cnn": {
         "what": "three convolutions over 180 symbols",
         "config": {"dropout": 0.3},
-        "settings": Settings(epochs=60, patience=60, learning_rate=0.005, monitor="auroc", **ONE_CYCLE),
-        "states": (2,),
+        "cycles": (CNN,),
+        "cross_validated": CNN,
         "paper": "88.56 % accuracy on the test split, 87.24 % in 10-fold cross-validation",
     },
     "dnnpremir_rnn": {
         "what": "three LSTMs over up to 180 symbols",
         "config": {},
-        "settings": Settings(epochs=100, patience=100, learning_rate=0.003, clip_norm=1.0, **ONE_CYCLE),
-        "cross_validated": {"epochs": 60, "patience": 60},
-        "states": (1, 2),
+        "cycles": (RNN, replace(RNN, random_state=2)),
+        "cross_validated": replace(RNN, epochs=60, patience=60),
         "paper": "88.43 % accuracy on the test split, 88.44 % in 10-fold cross-validation",
     },
 }
-"""`states`: the random state of each cycle; a second one goes on from the weights of the first. Cross-validations have
-one cycle, with the settings `cross_validated`: the RNN's is shorter for want of time."""
+"""Each of the `cycles` goes on from the weights of the one before. Cross-validations have one, the RNN's, for want of
+time, a shorter one."""
 PROTOCOLS = {
     "kfold": experiment.Protocol(rule="kfold", n_runs=10, valid=0.1),
     "70/30": experiment.Protocol(rule="random", n_runs=3, test=0.3, valid=0.1),
@@ -66,7 +74,7 @@ five numbers are as good or better, see the floors below; `hairpin` is the defau
 
 - Data: `{data}` (licence: {licence}), {n[train]:,} training, {n[valid]:,} validation and {n[test]:,} test hairpins, the
   paper's split. {data_is}.
-- Settings: {settings}.
+- Settings{of_last}: {settings}.
 - Kept epoch {best_epoch} of {epochs}{of_cycle}: the best validation {monitor}. Validation accuracy
   {valid[accuracy]:.4f}, AUROC {valid[auroc]:.4f}.
 - Made by `python recipes/dnnpremir.py {name}` on one CPU core: the same command gives the same weights.
@@ -109,10 +117,9 @@ def main(words: list[str]) -> None:
 def learn(name: str) -> None:
     """Train unless that is done, and write weights and card."""
     recipe, folder, start = RECIPES[name], RESULTS / name, None
-    for cycle, state in enumerate(recipe["states"], 1):
-        where = folder if cycle == len(recipe["states"]) else RESULTS / f"{name}-{cycle}"
+    for cycle, settings in enumerate(recipe["cycles"], 1):
+        where = folder if cycle == len(recipe["cycles"]) else RESULTS / f"{name}-{cycle}"
         if not (where / "model.safetensors").is_file():
-            settings = replace(recipe["settings"], random_state=state)
             train.run(name, DATA, where, settings=settings, config=recipe["config"], start=start, resume=True)
         start = str(where / "model.safetensors")
     shutil.copyfile(folder / "model.safetensors", models.WEIGHTS / f"{name}.safetensors")
@@ -122,8 +129,7 @@ def learn(name: str) -> None:
 
 def competitor(name: str) -> experiment.Competitor:
     recipe = RECIPES[name]
-    settings = replace(recipe["settings"], **recipe.get("cross_validated", {}))
-    return experiment.Competitor(name, name, recipe["config"], settings)
+    return experiment.Competitor(name, name, recipe["config"], replace(recipe["cross_validated"], random_state=0))
 
 
 def cross_validate(name: str) -> None:
@@ -148,15 +154,16 @@ def card(name: str) -> str:
     return CARD.format(
         name=name,
         what=recipe["what"],
-        of_cycle=" of the second cycle" if len(recipe["states"]) == 2 else "",
-        monitor=recipe["settings"].monitor,
+        of_cycle=f" of cycle {len(recipe['cycles'])}" if len(recipe["cycles"]) > 1 else "",
+        of_last=" of the last cycle" if len(recipe["cycles"]) > 1 else "",
+        monitor=recipe["cycles"][-1].monitor,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         licence=entry.licence,
         data_is=entry.what,
         **record | {"settings": ", ".join(f"{key} {value}" for key, value in settings.items())},
         paper=recipe["paper"],
         figures=mitar.markdown(FIGURES, figures(found)),
-        species=mitar.markdown(("", name, "published", *titles(LEARNED)), species(both)),
+        species=mitar.markdown(("", name, "published", *titles(LEARNED)), species(species_scores(both))),
         n_relatives=int(positives.isin(family[train_part.index]).sum()),
         n_positives=len(positives),
     )
@@ -196,28 +203,32 @@ def relatives(asked: pd.DataFrame, seen: pd.DataFrame) -> np.ndarray:
     return np.isin(family[: len(asked)], family[len(asked) :])
 
 
-def species(networks: dict[str, models.Model], *, called_by_mistake: float | None = None) -> list[tuple]:
-    """Rows of shares called by each network and learned floor: of each species of each set, and of what is unrelated.
+PSEUDO = "pseudo hairpins that are not in the set, by mistake"
 
-    At 0.5, or where each calls that share of the pseudo hairpins that nothing has seen.
-    """
+
+def species_scores(networks: dict[str, models.Model]) -> dict[str, dict[str, np.ndarray]]:
+    """Scores by each network and learned floor: of each species of each set, of what is new, of pseudo hairpins."""
     learn_from = datasets.load_hairpins(f"{DATA}:train")
-    pseudo = scores_of(networks, unseen_pseudo(), learn_from)
-    thresholds = dict.fromkeys(pseudo, 0.5)
-    if called_by_mistake is not None:
-        thresholds = {name: float(np.quantile(values, 1 - called_by_mistake)) for name, values in pseudo.items()}
-    rows = []
+    asked = {}
     for data, title in SETS.items():
         table = datasets.load_hairpins(data)
         for code, animal in SPECIES.items():
-            own = table[table["species"] == code].reset_index(drop=True)
-            rows.append((f"{title}, {animal}", *shares(scores_of(networks, own, learn_from), thresholds)))
+            asked[f"{title}, {animal}"] = table[table["species"] == code]
         others = table[table["species"] != "hsa"].drop_duplicates("hairpin_seq")
-        new = others[~relatives(others, learn_from)].reset_index(drop=True)
-        found = shares(scores_of(networks, new, learn_from), thresholds)
-        rows.append((f"{title}, the {len(new):,} of the three without a relative in train", *found))
-    rows.append((f"the {len(unseen_pseudo()):,} pseudo hairpins, by mistake", *shares(pseudo, thresholds)))
-    return rows
+        new = others[~relatives(others, learn_from)]
+        asked[f"{title}, the {len(new):,} of the three without a relative in train"] = new
+    asked[PSEUDO] = unseen_pseudo()
+    return {title: scores_of(networks, rows.reset_index(drop=True), learn_from) for title, rows in asked.items()}
+
+
+def species(
+    scores: dict[str, dict[str, np.ndarray]], *, called_by_mistake: float | None = None
+) -> list[tuple[str, ...]]:
+    """Rows of the shares of `species_scores` called: at 0.5, or where each calls that share of the pseudo hairpins."""
+    thresholds = dict.fromkeys(scores[PSEUDO], 0.5)
+    if called_by_mistake is not None:
+        thresholds = {name: float(np.quantile(found, 1 - called_by_mistake)) for name, found in scores[PSEUDO].items()}
+    return [(title, *shares(found, thresholds)) for title, found in scores.items()]
 
 
 def scores_of(

@@ -419,6 +419,42 @@ def test_stretches_are_the_sequences(sequences, genome):
         assert parts == dict(sequences)
 
 
+def test_stretches_read_what_read_fasta_reads(tmp_path):
+    """Or refuse what it refuses: files of a FASTA's own pieces in random order."""
+    rng, path, n_good = np.random.default_rng(0), tmp_path / "x.fa", 0
+    parts = [
+        b">a\n",
+        b">b text\n",
+        b">c\r\n",
+        b"ACGU",
+        b"acgtn",
+        b"RYK",
+        b"\n",
+        b"\n",
+        b"\r\n",
+        b"# note\n",
+        b" ",
+        b">",
+        b"E",
+    ]
+    for _ in range(1500):
+        picked = rng.choice(len(parts), size=rng.integers(1, 9), p=[0.2, *[0.7 / 10] * 10, 0.05, 0.05])
+        path.write_bytes(b">first\n" * int(rng.integers(2)) + b"".join(parts[number] for number in picked))
+        try:
+            wanted = {record.id: record.sequence for record in io.read_fasta(path)}
+        except InputError:
+            with pytest.raises(InputError) as error:
+                list(io.iter_stretches(path, 3))
+            assert str(path) in str(error.value)
+        else:
+            found = dict.fromkeys(wanted, "")
+            for stretch in io.iter_stretches(path, 3, overlap=2):
+                found[stretch.id] += stretch.sequence[stretch.low - stretch.start : stretch.high - stretch.start]
+            assert found == wanted
+            n_good += 1
+    assert n_good > 50
+
+
 # --------------------------------------------------------------------------------------------------------- known, reads
 
 
@@ -530,9 +566,8 @@ def test_files_say_what_the_table_says(model, genome, tmp_path):
 
 def search_contig(run, monkeypatch):
     monkeypatch.setattr(models, "load", lambda name: Pairs())
-    run(
-        f"discover {EXAMPLES / 'contig.fa'} --known {EXAMPLES / 'mirnas.fa'} -o out -p 0.9 --background 20000 --threads 1"
-    )
+    files = [str(EXAMPLES / "contig.fa"), "--known", str(EXAMPLES / "mirnas.fa"), "-o", "out"]
+    run(["discover", *files, *["-p", "0.9", "--background", "20000", "--threads", "1"]])
 
 
 def test_discover_golden(run, monkeypatch, tmp_path):

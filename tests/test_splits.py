@@ -41,6 +41,7 @@ def share(a, b, k):
 rnas = st.text("ACGU", min_size=1, max_size=12)
 
 
+@settings(deadline=None)  # the first call imports scipy and rapidfuzz
 @given(st.lists(st.text("ACN", min_size=0, max_size=9), max_size=9))
 def test_clusters_are_the_obvious_ones(sequences):
     expected = obvious(sequences, lambda a, b: a == b or share(a, b, 3))
@@ -87,6 +88,7 @@ def edits(a, b):
     return row[-1]
 
 
+@settings(deadline=None)  # the first call imports scipy and rapidfuzz
 @given(st.lists(st.text("AC", min_size=1, max_size=18), max_size=9))
 def test_hairpins_of_four_fifths_identity_are_a_family(sequences):
     def alike(a, b):

@@ -46,10 +46,10 @@ ALIKE = 0.6
 FLANK = 10
 """nt of the sequence around it that a candidate has at both ends of the stem."""
 
-FP_PER_MB = 1.0
+FP_PER_MB = 5.0
 MOST_PER_MB = 100.0
 """False loci that can be asked for: of many more, too few would have been folded."""
-FOLDED_PER_MB, FOLDED_PER_FALSE = 500.0, 20.0
+FOLDED_PER_MB, FOLDED_PER_FALSE = 200.0, 40.0
 """Candidates that are folded in a Mb of shuffled sequence, both strands, of about 10,000: so many, and so many for each
 false locus that is asked for."""
 FOLDED_BY_SCORE = 2000.0
@@ -64,8 +64,8 @@ CHUNK = 250_000
 """nt of a job, the unit of work of a process."""
 SAME_LOCUS = 0.3
 """Called hairpins that share this much of the shorter are one locus."""
-AT_ONCE = 512
-"""Hairpins the model sees in one call."""
+AT_ONCE = 128
+"""Hairpins the model sees in one call, always as many: the same numbers however a genome is cut, in flat memory."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,6 @@ class Settings:
     """Highest energy of a stem, kcal/mol (`candidates`)."""
     longest: int = LONGEST
     """nt of a stem."""
-    skip_masked: bool = False
-    """Find nothing in lower-case letters."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and self.fp_per_mb is not None:
@@ -319,12 +317,13 @@ def search_files(
         "weights": models.fingerprint(model),
         "arms": models.fingerprint(arms_model) if arms_model else None,
         "genome": runs.checksum(genome.path),
+        "skip_masked": genome.skip_masked,
         "known": known.fingerprint() if known else None,
         "settings": asdict(settings),
     }
     with _Reads(reads, genome) if reads else contextlib.nullcontext() as alignments:
         parts = folder / "unfinished"
-        _begin(parts, identity, resume)
+        runs.begin_parts(parts, identity, what="search", resume=resume)
         begun, background = _prepare(_Search(model, arms_model, settings, known), genome, threads, report)
         paths: list[Path] = []
         missing: deque[Path] = deque()
@@ -364,22 +363,6 @@ def search_files(
     runs.write_json(folder / "run.json", record | runs.environment())
     shutil.rmtree(parts)
     return summary
-
-
-def _begin(parts: Path, identity: dict[str, Any], resume: bool) -> None:
-    note = parts / "search.json"
-    if note.is_file():
-        if not resume:
-            raise UsageError(f"{parts.parent} holds an unfinished search; --resume goes on with it, or remove {parts}")
-        before = json.loads(note.read_text())
-        for part, value in identity.items():
-            if before.get(part) != value:
-                raise UsageError(
-                    f"the unfinished search in {parts.parent} had other {part}; remove {parts} to start anew"
-                )
-        log.info("resuming after %d finished chunks", len(list(parts.glob("*.parquet"))))
-    parts.mkdir(parents=True, exist_ok=True)
-    runs.write_json(note, identity)
 
 
 _Job: TypeAlias = tuple[Stretch, ...]
@@ -510,7 +493,9 @@ def _logits(model: Model, table: pd.DataFrame) -> NDArray[np.float32]:
     with torch.inference_mode():
         for low in range(0, len(table), AT_ONCE):
             codes = model.encode(*(column[low : low + AT_ONCE] for column in texts))
-            logits[low : low + AT_ONCE] = model(*(part.to(where) for part in codes)).cpu().numpy()
+            n = len(codes[0])
+            full = (torch.cat([part, part[-1:].expand(AT_ONCE - n, *part.shape[1:])]) for part in codes)
+            logits[low : low + n] = model(*(part.to(where) for part in full))[:n].cpu().numpy()
     return logits
 
 
@@ -541,8 +526,8 @@ def _prepare(
     if folded_per_mb := _folded_per_mb(settings):
         begun = replace(begun, folded=_worth_folding(begun, stretches, folded_per_mb))
     found = []
-    for number, table in enumerate(_in_order(_work_on_shuffled, begun, _jobs(stretches), threads)):
-        found.append(table.assign(chrom=table["chrom"] + f" {number}"))  # two shuffles of a piece are not one place
+    for table in _in_order(_work_on_shuffled, begun, _jobs(stretches), threads):
+        found.append(table)
         report(n_nt // math.ceil(n_nt / CHUNK))
     shuffled_loci = merge(_joined(found))
     logits = np.sort(shuffled_loci["logit"].to_numpy(np.float32))[::-1]

@@ -157,9 +157,7 @@ class Stretch:
     """The part with its surroundings; RNA in capitals A C G U N."""
 
 
-def iter_stretches(
-    path: str | Path, length: int, *, overlap: int = 0, skip_masked: bool = False
-) -> Iterator[Stretch]:
+def iter_stretches(path: str | Path, length: int, *, overlap: int = 0, skip_masked: bool = False) -> Iterator[Stretch]:
     """The sequences of a FASTA file in parts of `length` nt, in its order, in the memory of a part.
 
     Blank lines and lines that start with `#` do not count. IUPAC codes become N; how many is one warning at the end.
@@ -196,13 +194,17 @@ def iter_stretches(
             raise InputError("the file is FASTQ; expected FASTA", path=name)
         kind, whole = b"", True
         while text := stream.readline(_PIECE):
-            if whole:
-                n_lines, kind = n_lines + 1, text[:1] if text[:1] in b">#" else b""
             begins, whole = whole, text.endswith(b"\n")
+            if begins:
+                text = text.lstrip()
+                n_lines, kind = n_lines + 1, text[:1] if text[:1] in (b">", b"#") else b""
             if kind == b">" and begins:
                 if identity:
                     yield from complete()
-                words = text[1:].decode("utf-8", "replace").split(maxsplit=1)
+                try:
+                    words = text[1:].decode().split(maxsplit=1)
+                except UnicodeDecodeError:
+                    raise InputError("not UTF-8 text; expected FASTA", path=name, line=n_lines) from None
                 if not words or text[1:2].isspace():
                     raise InputError("no id in the header; expected one right after >", path=name, line=n_lines)
                 identity, n_read, low, line = words[0], 0, 0, n_lines
@@ -214,7 +216,7 @@ def iter_stretches(
                     problem = "this id came before; expected unique ids"
                     raise RepeatedIdError(problem, path=name, line=line, record=identity)
                 seen.add(identity)
-            elif not kind and (letters := text.strip()):
+            elif not kind and (letters := text.replace(b"\r", b"").strip()):
                 letters = letters.translate(_MASK) if skip_masked else letters
                 try:
                     sequence, n = normalise(letters.decode("utf-8", "replace"), path=name, line=n_lines)

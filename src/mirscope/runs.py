@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import sys
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from mirscope.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("mirscope", "torch", "numpy", "pandas", "ViennaRNA")
 
@@ -50,6 +53,32 @@ def read_checkpoint(path: Path, *, resume: bool, device: torch.device) -> dict[s
     except Exception as error:  # torch raises many kinds on a damaged file
         raise InputError(f"not a checkpoint ({str(error).splitlines()[0]})", path=path) from error
     return state
+
+
+def begin_parts(parts: Path, identity: dict[str, Any], *, what: str, resume: bool) -> None:
+    """Make the folder where the finished parts of a run wait, with a note of what run it is; or go on with it.
+
+    Args:
+        parts: within the folder of the results.
+        identity: settings and inputs, all of which must be those of the run that is resumed.
+        what: the run is called, e.g. scan.
+        resume: use what is there.
+
+    Raises:
+        UsageError: an unfinished run is there that is not to be resumed, or is another one.
+    """
+    note = parts / f"{what}.json"
+    if note.is_file():
+        if not resume:
+            raise UsageError(f"{parts.parent} holds an unfinished {what}; --resume goes on with it, or remove {parts}")
+        before = json.loads(note.read_text())
+        for part, value in identity.items():
+            if before.get(part) != value:
+                unlike = f"the unfinished {what} in {parts.parent} had other {part}"
+                raise UsageError(f"{unlike}; remove {parts} to start anew")
+        log.info("resuming after %d finished chunks", len(list(parts.glob("*.parquet"))))
+    parts.mkdir(parents=True, exist_ok=True)
+    write_json(note, identity)
 
 
 def environment() -> dict[str, Any]:

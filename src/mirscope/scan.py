@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-import json
 import logging
 import math
 import re
@@ -266,7 +265,7 @@ def scan_files(
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file; expected a folder to write to", path=folder)
     parts = folder / "unfinished"
-    _begin(parts, identity, resume)
+    runs.begin_parts(parts, identity, what="scan", resume=resume)
     calls = _calls(model, mirnas, transcripts, settings, threads, weak=weak)
     n_windows = n_scored = n_nt_in_all = 0
     paths: list[Path] = []
@@ -909,22 +908,6 @@ def _drawn(model: Model) -> list[tables.Column]:
 def _empty(model: Model, settings: Settings) -> pd.DataFrame:
     """No sites, with the right columns."""
     return pd.DataFrame({c.name: pd.Series([], dtype=_DTYPES[c.kind]) for c in columns(model, settings)})
-
-
-def _begin(parts: Path, identity: dict[str, Any], resume: bool) -> None:
-    note = parts / "scan.json"
-    if note.is_file():
-        if not resume:
-            raise UsageError(f"{parts.parent} holds an unfinished scan; --resume goes on with it, or remove {parts}")
-        before = json.loads(note.read_text())
-        for part, value in identity.items():
-            if before.get(part) != value:
-                raise UsageError(
-                    f"the unfinished scan in {parts.parent} had other {part}; remove {parts} to start anew"
-                )
-        log.info("resuming after %d finished chunks", len(list(parts.glob("*.parquet"))))
-    parts.mkdir(parents=True, exist_ok=True)
-    runs.write_json(note, identity)
 
 
 def _fingerprint_records(records: Sequence[Record]) -> str:

@@ -23,7 +23,7 @@ def discover(
         typer.Option(
             "--fp-per-mb",
             help="Call loci as good as so many in a Mb of shuffled sequence, both strands.",
-            show_default="1",
+            show_default="5",
         ),
     ] = None,
     threshold: Annotated[
@@ -45,7 +45,7 @@ def discover(
             "--fold-per-mb",
             metavar="N",
             help="Fold candidates whose stem is as good as so many in a Mb of shuffled sequence; 0: all (slower).",
-            show_default="500, or 20 times --fp-per-mb; 2000 with --threshold",
+            show_default="200, or 40 times --fp-per-mb; 2000 with --threshold",
         ),
     ] = None,
     longest: Annotated[int, typer.Option(metavar="NT", help="Longest stem, from its first nt to its last.")] = 160,
@@ -68,7 +68,7 @@ def discover(
 
       mirscope discover genome.fa.gz -o loci --known mature.fa
 
-      mirscope discover contigs.fa -o loci --fp-per-mb 5 --reads small_rna.bam
+      mirscope discover contigs.fa -o loci --fp-per-mb 20 --reads small_rna.bam
 
       mirscope scan loci/mature.fa utrs.fa -o targets
     """
@@ -82,7 +82,6 @@ def discover(
         background=background,
         folded_per_mb=folded_per_mb,
         longest=longest,
-        skip_masked=skip_masked,
     )
     network = models.load(model)
     models.expect(network, models.HAIRPIN)

@@ -66,7 +66,11 @@ def columns(structure: str) -> NDArray[np.int64]:
     loop (9 next to the stem), those after it go outward, along the stem and on into the flanks. Unpaired nucleotides
     of both strands stand side by side from the loop's end on, as far as both have some.
     """
-    stem = rna.stem(structure)
+    return _columns(rna.stem(structure), len(structure))
+
+
+def _columns(stem: list[tuple[int, int]], length: int) -> NDArray[np.int64]:
+    """`columns` of a hairpin of this stem and length."""
     places = np.full((2, COLUMNS), -1)
     if not stem:
         return places
@@ -82,7 +86,7 @@ def columns(structure: str) -> NDArray[np.int64]:
         i, j = stem[number]
         places[:, column] = i, j
         column += 1
-        outer_i, outer_j = stem[number - 1] if number else (-1, len(structure))
+        outer_i, outer_j = stem[number - 1] if number else (-1, length)
         longest = BULGE if number else COLUMNS
         up, down = (_shown(np.arange(*ends), longest) for ends in ((i - 1, outer_i, -1), (j + 1, outer_j)))
         for side, strand in enumerate((up, down)):
@@ -103,8 +107,8 @@ def _shown(strand: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
 class Network(Folded):
     """64 columns of the hairpin, residual convolutions, and what they find around the four ends of the mature miRNAs.
 
-    The ends are a read-out of their own (`ends`), which the recipe teaches from the mature miRNAs of miRBase. Of the
-    hairpin itself the network sees no more than its columns: neither its length nor what is left of a side branch.
+    The ends are a read-out of their own (`both`), which the recipe teaches from the mature miRNAs of miRBase. Of what
+    is not in the columns (the far flanks, most of a side branch) the network knows only what is in `SUMMARY`.
     """
 
     lengths = (ANY_LENGTH, ANY_LENGTH)
@@ -131,8 +135,9 @@ class Network(Folded):
         symbols = np.empty((len(texts[0]), COLUMNS), dtype=np.int8)
         summaries = np.empty((len(texts[0]), len(SUMMARY)), dtype=np.float32)
         for row, (hairpin, structure) in enumerate(zip(*texts, strict=True)):
-            symbols[row] = _symbols(hairpin, structure, columns(structure))
-            summaries[row] = _summary(hairpin, structure)
+            stem = rna.stem(structure)
+            symbols[row] = _symbols(hairpin, stem)
+            summaries[row] = _summary(hairpin, structure, len(stem))
         return torch.from_numpy(symbols), torch.from_numpy(summaries)
 
     def forward(self, symbols: Tensor, summary: Tensor) -> Tensor:
@@ -187,19 +192,20 @@ class _Block(nn.Module):
         return self.narrow(F.gelu(self.wide(self.norm(x).transpose(1, 2))).transpose(1, 2))
 
 
-def _symbols(hairpin: str, structure: str, places: NDArray[np.int64]) -> NDArray[np.int8]:
+def _symbols(hairpin: str, stem: list[tuple[int, int]]) -> NDArray[np.int64]:
     """The symbol of each column (64,)."""
-    letters = np.append(rna.encode([hairpin])[0], rna.N)  # place -1: none
-    up, down = letters[places].astype(int)
-    partner = dict(rna.stem(structure))
-    paired = np.array([partner.get(int(i), -2) == j for i, j in places.T])
-    return (LETTERS**2 * paired + LETTERS * up + down).astype(np.int8)
+    up, down = _columns(stem, len(hairpin))
+    letters = np.append(rna.encode([hairpin])[0], rna.N).astype(np.int64)  # place -1: none
+    partner = np.full(len(hairpin) + 1, -2)
+    if stem:
+        first, last = np.array(stem).T
+        partner[first] = last
+    return LETTERS**2 * (partner[up] == down) + LETTERS * letters[up] + letters[down]
 
 
-def _summary(hairpin: str, structure: str) -> list[float]:
+def _summary(hairpin: str, structure: str, n_stem: int) -> list[float]:
     """Numbers of the whole hairpin, in about the units of their spread; see `SUMMARY`."""
-    n, mfe = len(hairpin), rna.energy(hairpin, structure)
-    n_pairs, n_stem = structure.count("("), len(rna.stem(structure))
+    n, mfe, n_pairs = len(hairpin), rna.energy(hairpin, structure), structure.count("(")
     gc = hairpin.count("G") + hairpin.count("C")
     values = (n, mfe, mfe / max(n, 1), gc / max(n, 1), 2 * n_pairs / max(n, 1), n_stem, n_pairs - n_stem)
     return [(value - middle) / spread for value, (middle, spread) in zip(values, SUMMARY.values(), strict=True)]
