@@ -181,9 +181,9 @@ positives in all; one random state). On the diagonal is the figure a paper would
 {learned}
 
 A network that learned from mocks knows mocks, and nothing of the sites: on the same positives beside `repaired` it
-guesses. What it learned from windows and shuffles it can use on other windows and shuffles. From the two kinds that
-give little away this network, of 110,970 parameters, learns next to nothing in so few pairs, while energy alone ranks
-them ([what other networks learn](evaluation.md)).
+guesses. What it learned from windows and shuffles it can use on other windows and shuffles. From `repaired`
+and `matched-window`, which give little away, this network of 110,970 parameters learns next to nothing in so few pairs,
+though of the first energy alone ranks far more ([what other networks learn](evaluation.md)).
 """
 
 if __name__ == "__main__":
