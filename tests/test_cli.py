@@ -40,6 +40,7 @@ def test_help_is_fast_and_loads_no_torch():
         "variants",
         "train",
         "pretrain",
+        "negatives",
         "audit",
         "benchmark",
         "search",

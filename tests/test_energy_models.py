@@ -128,6 +128,8 @@ def test_binding_energy_leaves_out_what_a_strand_does_alone():
     alone = RNA.fold(LET7)[1] + RNA.fold(site)[1]
     assert rna.binding_energy(LET7, site) == pytest.approx(RNA.cofold(f"{site}&{LET7}")[1] - alone, abs=0.006)
     assert rna.binding_energy(LET7, site) < -25
+    assert rna.joint_mfe(LET7, hairpin) == pytest.approx(RNA.cofold(f"{LET7}&{hairpin}")[1], abs=0.006)
+    assert rna.joint_mfe("AAAAAAAA", hairpin) == rna.fold(hairpin)[1]
     assert rna.binding_energy("", site) == rna.binding_energy(LET7, "") == 0
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import RNA
 from numpy.typing import NDArray
 
+MIRNA_LENGTHS = (10, 40)
+"""nt of what may be a mature miRNA, at least and at most."""
 ALPHABET = "ACGUN"
 """A letter's index is its code; N, the last, is also the padding."""
 N = ALPHABET.index("N")
@@ -338,6 +340,11 @@ def duplex_mfe(mirna: str, target: str) -> float:
     return min(round(RNA.duplexfold(mirna, target).energy, 2), 0.0)
 
 
+def joint_mfe(mirna: str, target: str) -> float:
+    """Energy of the best joint structure of two strands by RNAcofold, kcal/mol: pairs inside a strand count too."""
+    return round(float(RNA.cofold(f"{mirna}&{target}")[1]), 2)
+
+
 def binding_energy(mirna: str, target: str) -> float:
     """What the best joint structure of two strands gains over each strand's own, kcal/mol, 0 or less.
 
@@ -345,8 +352,7 @@ def binding_energy(mirna: str, target: str) -> float:
     """
     if not mirna or not target:
         return 0.0
-    joint = RNA.cofold(f"{mirna}&{target}")[1]
-    return min(round(joint - _fold_mfe(mirna) - _fold_mfe(target), 2), 0.0)
+    return min(round(joint_mfe(mirna, target) - _fold_mfe(mirna) - _fold_mfe(target), 2), 0.0)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -49,8 +49,6 @@ SITES_TO_MATCH = 50_000
 """Sites whose seeds are matched in one call."""
 SITES_AT_ONCE = 4_000_000
 """Sites in memory while genes are ranked."""
-MIRNA_LENGTHS = (10, 40)
-"""Shorter or longer is no mature miRNA, nt."""
 
 
 @dataclass(frozen=True)
@@ -591,8 +589,8 @@ def _work_on_shuffled(shared: _Shared, chunk: _Chunk) -> tuple[NDArray[np.int64]
 def _check_mirnas(mirnas: Sequence[Record], model: Model) -> None:
     """Raise `InputError` unless all can be mature miRNAs; warn of those the model cuts."""
     for record in mirnas:
-        if not MIRNA_LENGTHS[0] <= len(record.sequence) <= MIRNA_LENGTHS[1]:
-            problem = f"{len(record.sequence)} nt is no mature miRNA ({MIRNA_LENGTHS[0]}-{MIRNA_LENGTHS[1]} nt)"
+        if not rna.MIRNA_LENGTHS[0] <= len(record.sequence) <= rna.MIRNA_LENGTHS[1]:
+            problem = f"{len(record.sequence)} nt is no mature miRNA ({rna.MIRNA_LENGTHS[0]}-{rna.MIRNA_LENGTHS[1]} nt)"
             raise InputError(f"{problem}; were miRNAs and transcripts swapped?", record=record.id)
     n_long = sum(len(record.sequence) > model.lengths[0] for record in mirnas)
     if n_long:
