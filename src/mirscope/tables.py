@@ -82,6 +82,22 @@ LOCI = (
 )
 """A place of a genome that may make a miRNA: its hairpin as of `CALLS`; in order of sequence, start, strand."""
 
+ISOMIRS = (
+    Column("sequence", "text", "as read, 5'->3'"),
+    Column("uid", "text", "name that the sequence determines: iso-, its length, its MINTplate"),
+    Column("mirna_id", "text", "name of the reference miRNA"),
+    Column("hairpin_id", "text", "hairpin that it was placed on; empty: none known"),
+    Column("start", "integer", "first templated nt on the hairpin, or on the miRNA where none is known, 0-based"),
+    Column("end", "integer", "after the last templated nt there"),
+    Column("variant", "text", "the field's words (mirGFF3 1.2), joined by commas; NA: the reference itself"),
+    Column("cigar", "text", "M a match, I an added nt, a letter the template's own where another was read"),
+    Column("classes", "text", "of the eight of DMISO's paper, joined by ; and empty: exact"),
+    Column("n_hits", "integer", "miRNAs that explain it as well, this one included"),
+    Column("n_reads", "integer", "reads"),
+    Column("filter", "text", "PASS, or REJECT: and why"),
+)
+"""A sequence read of a miRNA; in order of miRNA, most reads first."""
+
 SITES = (
     Column("mirna_id", "text", "name of the miRNA"),
     Column("target_id", "text", "id of the transcript"),

@@ -1,0 +1,290 @@
+"""What distinguishes a read of a miRNA from the reference: isomiRs, in the field's words and in DMISO's.
+
+An isomiR is placed on its miRNA, or on the hairpin where there is one, without gaps: other ends, other nucleotides, and
+nucleotides at the ends which the template does not have. A mismatch with fewer than three matches beyond it is an end
+that differs, not a polymorphism.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from mirscope import align, rna
+from mirscope.errors import InputError
+from mirscope.io import Record
+from mirscope.tables import ISOMIRS
+
+CLASSES = (
+    "5p_addition",
+    "5p_deletion",
+    "5p_replacement",
+    "3p_addition",
+    "3p_deletion",
+    "3p_replacement",
+    "SNP",
+    "MNP",
+)
+"""The eight classes of Talukder et al. 2022 (DMISO), against the miRNA alone; several may hold, none of them: exact."""
+
+SHIFT = 6
+"""Nucleotides by which an isomiR's ends may lie from the reference's."""
+_SUPPORT = 3  # matches beyond a mismatch that make it a polymorphism
+
+
+@dataclass(frozen=True)
+class Isomir:
+    """A sequence on its miRNA. Positions are 0-based, intervals half-open, nt."""
+
+    sequence: str
+    reference: str
+    """The miRNA."""
+    offset: int
+    """Where the sequence's first nt lies on the miRNA; below 0: before it."""
+    added_5p: int
+    """Nucleotides at the 5' end that the template does not have."""
+    added_3p: int
+    differing: tuple[int, ...]
+    """Places in the sequence of other differences from the template."""
+    templated: bool = False
+    """Whether the template is a hairpin, which tells what lies beyond the miRNA's ends."""
+    template_letters: str = field(default="", compare=False)
+    """The template's nucleotides at `differing`."""
+
+    @property
+    def shift_5p(self) -> int:
+        """Where the templated part begins on the miRNA: mirGFF3's iso_5p, above 0 is downstream."""
+        return self.offset + self.added_5p
+
+    @property
+    def shift_3p(self) -> int:
+        """Where the templated part ends, from the miRNA's end: mirGFF3's iso_3p, above 0 is downstream."""
+        return self.offset + len(self.sequence) - self.added_3p - len(self.reference)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the sequence is the miRNA."""
+        return self.sequence == self.reference
+
+    @property
+    def n_changes(self) -> int:
+        """Nucleotides by which it differs from the template and its ends from the miRNA's; the least is the best call.
+
+        A substitution or added nucleotide counts twice: a cut elsewhere is the commoner event.
+        """
+        changed = self.added_5p + self.added_3p + len(self.differing)
+        return 2 * changed + abs(self.shift_5p) + abs(self.shift_3p)
+
+    @cached_property
+    def variant(self) -> str:
+        """The attribute Variant of mirGFF3 1.2; NA of the reference."""
+        words = [f"iso_5p:{self.shift_5p:+d}"] * bool(self.shift_5p) + [f"iso_3p:{self.shift_3p:+d}"] * bool(
+            self.shift_3p
+        )
+        words += [f"iso_add5p:{self.added_5p}"] * bool(self.added_5p)
+        words += [f"iso_add3p:{self.added_3p}"] * bool(self.added_3p)
+        words += dict.fromkeys(_region(self.offset + place + 1) for place in self.differing)
+        return ",".join(words) or "NA"
+
+    @cached_property
+    def cigar(self) -> str:
+        """CIGAR of mirGFF3: M a match, I an added nt, and the template's own letter where the sequence has another."""
+        body = ["M"] * len(self.sequence)
+        for place, letter in zip(self.differing, self.template_letters, strict=True):
+            body[place] = "T" if letter == "U" else letter
+        body[: self.added_5p] = "I" * self.added_5p
+        body[len(body) - self.added_3p :] = "I" * self.added_3p
+        runs = [(sign, len(list(run))) for sign, run in groupby(body)]
+        return "".join(f"{n}{sign}" if sign in "MI" else sign * n for sign, n in runs)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Those of `CLASSES` that hold, in their order."""
+        end = self.offset + len(self.sequence) - len(self.reference)
+        inside = [place for place in self.differing if 0 <= self.offset + place < len(self.reference)]
+        runs = [len(list(run)) for _, run in groupby(enumerate(inside), lambda pair: pair[1] - pair[0])]
+        holds = (
+            self.offset < 0,
+            self.offset > 0,
+            self.added_5p > max(-self.offset, 0),
+            end > 0,
+            end < 0,
+            self.added_3p > max(end, 0),
+            1 in runs,
+            any(run > 1 for run in runs),
+        )
+        return tuple(name for name, held in zip(CLASSES, holds, strict=True) if held)
+
+    @cached_property
+    def changed(self) -> tuple[int, ...]:
+        """Places in the sequence that are not of the template: those whose quality matters."""
+        n = len(self.sequence)
+        return (*range(self.added_5p), *self.differing, *range(n - self.added_3p, n))
+
+
+def _region(position: int) -> str:
+    """mirGFF3's word for a substitution at a 1-based position of the miRNA."""
+    for word, first, last in (("seed", 2, 7), ("central_offset", 8, 8), ("central", 9, 12), ("central_supp", 13, 17)):
+        if first <= position <= last:
+            return f"iso_snv_{word}"
+    return "iso_snv"
+
+
+def call(sequence: str, mirna: str, *, hairpin: str = "", mirna_start: int = 0, shift: int = SHIFT) -> Isomir | None:
+    """The sequence as an isomiR of the miRNA: the placement of fewest changes; `None` where less than half of it fits.
+
+    Args:
+        sequence: RNA.
+        mirna: the reference.
+        hairpin: which holds the miRNA at `mirna_start`. Without it nothing is known beyond the miRNA's ends, and
+            whatever lies there counts as added.
+        mirna_start: 0-based.
+        shift: nt by which either end may lie from the reference's.
+    """
+    template, zero = (hairpin, mirna_start) if hairpin else (mirna, 0)
+    found: list[Isomir] = []
+    for offset in range(-shift, shift + 1):
+        if abs(offset + len(sequence) - len(mirna)) > shift:
+            continue
+        low = max(0, -(zero + offset))
+        high = min(len(sequence), len(template) - zero - offset)
+        same = [sequence[i] == template[zero + offset + i] for i in range(low, high)]
+        start, end = _core(same)
+        if 2 * (end - start) < len(sequence):
+            continue
+        differing = tuple(low + i for i in range(start, end) if not same[i])
+        letters = "".join(template[zero + offset + i] for i in differing)
+        ends = low + start, len(sequence) - low - end
+        found.append(Isomir(sequence, mirna, offset, *ends, differing, bool(hairpin), letters))
+    return min(found, key=lambda isomir: (isomir.n_changes, abs(isomir.offset)), default=None)
+
+
+def _core(same: Sequence[bool]) -> tuple[int, int]:
+    """The stretch of most matches less 3 for each mismatch; of equals the longest, then the first."""
+    best = (0, 0, 0)
+    for start in range(len(same)):
+        score = 0
+        for end in range(start + 1, len(same) + 1):
+            score += 1 if same[end - 1] else -_SUPPORT
+            if same[start] and same[end - 1] and (score, end - start) > (best[0], best[2] - best[1]):
+                best = score, start, end
+    return best[1], best[2]
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """miRNAs, their hairpins where known, and the index that finds them."""
+
+    mirnas: tuple[Record, ...]
+    hairpins: Mapping[str, tuple[tuple[Record, int], ...]] = field(default_factory=dict)
+    """Of each miRNA's id: hairpins that hold it, and where."""
+    word: int = 8
+
+    @classmethod
+    def of(cls, mirnas: Sequence[Record], hairpins: Iterable[Record] = ()) -> References:
+        """miRNAs with those hairpins that hold their sequence, of the same species where ids begin with one (`hsa-`).
+
+        Raises:
+            InputError: the sequences are too long for mature miRNAs.
+        """
+        lengths = [len(record.sequence) for record in mirnas]
+        if np.median(lengths) > LONGEST:
+            problem = f"sequences of {np.median(lengths):.0f} nt (median); expected mature miRNAs of 15 to 30 nt"
+            raise InputError(f"{problem}: are miRNAs and targets swapped?")
+        known = list(hairpins)
+        return cls(tuple(mirnas), {record.id: _holding(record, known) for record in mirnas} if known else {})
+
+    @cached_property
+    def index(self) -> align.Index:
+        """Their words."""
+        return align.Index.build(self.mirnas, self.word)
+
+    def call(self, sequence: str, number: int) -> tuple[Isomir, str, int] | None:
+        """The sequence as an isomiR of miRNA `number`; the hairpin that explains it best, and where the miRNA starts on
+        it (empty and 0: none known).
+        """
+        mirna = self.mirnas[number]
+        places = self.hairpins.get(mirna.id, ())
+        options = [
+            (found, hairpin.id, start)
+            for hairpin, start in places
+            if (found := call(sequence, mirna.sequence, hairpin=hairpin.sequence, mirna_start=start))
+        ]
+        if not places and (found := call(sequence, mirna.sequence)):
+            options = [(found, "", 0)]
+        return min(options, key=lambda option: option[0].n_changes, default=None)
+
+
+LONGEST = 40
+"""nt; what is longer is no mature miRNA."""
+
+
+def _holding(mirna: Record, hairpins: Sequence[Record]) -> tuple[tuple[Record, int], ...]:
+    species = mirna.id.split("-")[0].lower()
+    held = [(record, record.sequence.find(mirna.sequence)) for record in hairpins]
+    held = [(record, start) for record, start in held if start >= 0]
+    own = [(record, start) for record, start in held if record.id.split("-")[0].lower() == species]
+    return tuple(own or held)
+
+
+def isomirs(
+    counts: Mapping[str, int], references: References, *, most_changes: int = 3, least_reads: int = 1, threads: int = 1
+) -> pd.DataFrame:
+    """Each sequence with its miRNA: columns `tables.ISOMIRS`, by miRNA and then most reads; those of none are left out.
+
+    A sequence that several miRNAs explain as well has a row for each, and `n_hits` says how many.
+
+    Args:
+        counts: reads of each sequence.
+        references: miRNAs.
+        most_changes: substitutions and added nucleotides that are borne, in all.
+        least_reads: sequences of fewer are marked REJECT:lowcount.
+        threads: cores.
+    """
+    sequences = [sequence for sequence in counts if "N" not in sequence]
+    hits = align.find(sequences, references.index, e_value=0.1, most=20, threads=threads)
+    rows = []
+    for number, group in hits.groupby("query", sort=False):
+        sequence = sequences[int(number)]  # type: ignore[call-overload]
+        numbers = dict.fromkeys(group["reference"].tolist())
+        found = [(*called, mirna) for mirna in numbers if (called := references.call(sequence, mirna))]
+        found = [option for option in found if len(option[0].changed) <= most_changes]
+        least = min((option[0].n_changes for option in found), default=0)
+        best = [option for option in found if option[0].n_changes == least]
+        keep = "PASS" if counts[sequence] >= least_reads else "REJECT:lowcount"
+        rows += [
+            row(isomir, references.mirnas[mirna].id, hairpin, start, counts[sequence], keep, len(best))
+            for isomir, hairpin, start, mirna in best
+        ]
+    return table(rows)
+
+
+def table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    """Rows of `row` as a table, by miRNA and then most reads."""
+    named = pd.DataFrame(rows, columns=[column.name for column in ISOMIRS])
+    return named.sort_values(["mirna_id", "n_reads", "sequence"], ascending=[True, False, True], ignore_index=True)
+
+
+def row(
+    isomir: Isomir, mirna_id: str, hairpin_id: str, mirna_start: int, n_reads: int, keep: str, n_hits: int
+) -> tuple[object, ...]:
+    """A row of `tables.ISOMIRS`."""
+    start, end = mirna_start + isomir.shift_5p, mirna_start + len(isomir.reference) + isomir.shift_3p
+    name = rna.uid(isomir.sequence)
+    classes = ";".join(isomir.classes)
+    words = isomir.variant, isomir.cigar, classes
+    return (isomir.sequence, name, mirna_id, hairpin_id, start, end, *words, n_hits, n_reads, keep)
+
+
+def tally(sequences: Iterable[tuple[str, int]]) -> Counter[str]:
+    """Reads of each sequence, of pairs of a sequence and its reads."""
+    counts: Counter[str] = Counter()
+    for sequence, n in sequences:
+        counts[sequence] += n
+    return counts
