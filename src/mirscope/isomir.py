@@ -16,7 +16,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from mirscope import align, rna
+from mirscope import align, rna, tables
 from mirscope.errors import InputError
 from mirscope.io import Record
 from mirscope.tables import ISOMIRS
@@ -33,7 +33,7 @@ CLASSES = (
 )
 """The eight classes of Talukder et al. 2022 (DMISO), against the miRNA alone; several may hold, none of them: exact."""
 
-SHIFT = 6
+SHIFT_5P, SHIFT_3P = 3, 6
 """Nucleotides by which an isomiR's ends may lie from the reference's."""
 _SUPPORT = 3  # matches beyond a mismatch that make it a polymorphism
 
@@ -136,7 +136,7 @@ def _region(position: int) -> str:
     return "iso_snv"
 
 
-def call(sequence: str, mirna: str, *, hairpin: str = "", mirna_start: int = 0, shift: int = SHIFT) -> Isomir | None:
+def call(sequence: str, mirna: str, *, hairpin: str = "", mirna_start: int = 0) -> Isomir | None:
     """The sequence as an isomiR of the miRNA: the placement of fewest changes; `None` where less than half of it fits.
 
     Args:
@@ -145,12 +145,11 @@ def call(sequence: str, mirna: str, *, hairpin: str = "", mirna_start: int = 0, 
         hairpin: which holds the miRNA at `mirna_start`. Without it nothing is known beyond the miRNA's ends, and
             whatever lies there counts as added.
         mirna_start: 0-based.
-        shift: nt by which either end may lie from the reference's.
     """
     template, zero = (hairpin, mirna_start) if hairpin else (mirna, 0)
     found: list[Isomir] = []
-    for offset in range(-shift, shift + 1):
-        if abs(offset + len(sequence) - len(mirna)) > shift:
+    for offset in range(-SHIFT_5P, SHIFT_5P + 1):
+        if abs(offset + len(sequence) - len(mirna)) > SHIFT_3P:
             continue
         low = max(0, -(zero + offset))
         high = min(len(sequence), len(template) - zero - offset)
@@ -262,13 +261,12 @@ def isomirs(
             row(isomir, references.mirnas[mirna].id, hairpin, start, counts[sequence], keep, len(best))
             for isomir, hairpin, start, mirna in best
         ]
-    return table(rows)
+    return ordered(rows)
 
 
-def table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+def ordered(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     """Rows of `row` as a table, by miRNA and then most reads."""
-    named = pd.DataFrame(rows, columns=[column.name for column in ISOMIRS])
-    return named.sort_values(["mirna_id", "n_reads", "sequence"], ascending=[True, False, True], ignore_index=True)
+    return tables.table(rows, ISOMIRS).sort_values(["mirna_id", "n_reads", "sequence"], ascending=[True, False, True], ignore_index=True)
 
 
 def row(

@@ -34,10 +34,12 @@ ADAPTERS = {
 
 LOOKED_AT = 20_000
 """Reads from which the state is told."""
+LEAST_RANDOM = 4
+"""Random letters that make a prefix a UMI."""
 _SHARE = 0.005  # of reads with an adapter, from which on it is taken to be there
 _HEAD = 12  # of an adapter, nt; 1e-5 of the reads of 100 nt hold them by chance
 _PREFIX = range(3, 21)  # nt before the miRNA that may be a barcode
-_FIXED, _RANDOM = 0.8, 4  # share of one letter that makes it fixed; random letters that make an UMI
+_FIXED = 0.8  # share of one letter that makes it fixed
 _STARTS = 20  # reads with a miRNA that a prefix is told from
 
 Read = dnaio.SequenceRecord
@@ -74,7 +76,7 @@ class State:
     @property
     def umi(self) -> bool:
         """Whether the prefix tells molecules apart."""
-        return self.prefix.count("N") >= _RANDOM
+        return self.prefix.count("N") >= LEAST_RANDOM
 
     def __str__(self) -> str:
         found = [f"reads of {self.shortest}" + (f"-{self.longest} nt" if self.longest > self.shortest else " nt")]
@@ -215,8 +217,8 @@ def steps(
     *,
     adapter: str | None = None,
     prefix: int | None = None,
-    least_quality: int = 10,
-    most_errors: float = 0.02,
+    least_quality: int = 3,
+    most_errors: float = 0.05,
     least_length: int = 15,
 ) -> list[Step]:
     """The steps for reads of this state.
@@ -225,7 +227,7 @@ def steps(
         state: of `look`; the adapter and barcode found there are cut.
         adapter: cut this one instead; empty: none.
         prefix: cut so many nt instead, 0: none.
-        least_quality: of a 3' end.
+        least_quality: of a 3' end; 3 cuts what Illumina marks as unreliable (2), more cuts whole reads of uneven quality.
         most_errors: expected a nucleotide, in what is left.
         least_length: nt, of what is left.
 

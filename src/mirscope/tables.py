@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,57 @@ ISOMIRS = (
 )
 """A sequence read of a miRNA; in order of miRNA, most reads first."""
 
+CHIMERAS = (
+    Column("read_id", "text", "the first read of this sequence"),
+    Column("read_seq", "text", "read, trimmed, 5'->3'"),
+    Column("n_reads", "integer", "reads of this sequence"),
+    Column("n_molecules", "integer", "of them, those of one UMI as one"),
+    Column("mirna_id", "text", "name of the miRNA"),
+    Column("mirna_seq", "text", "miRNA part as read, 5'->3'"),
+    Column("mirna_start", "integer", "first nt of it in the read, 0-based"),
+    Column("mirna_end", "integer", "after the last nt of it in the read"),
+    Column("reference_start", "integer", "first nt of the miRNA that aligns, 0-based"),
+    Column("reference_end", "integer", "after the last nt of the miRNA that aligns"),
+    Column("variant", "text", "as in ISOMIRS"),
+    Column("classes", "text", "as in ISOMIRS"),
+    Column("quality", "integer", "lowest of a nt of it that is not the miRNA's; -1: none such, or not known"),
+    Column("target_id", "text", "id of the transcript"),
+    Column("target_start", "integer", "first nt of the target part in the read, 0-based"),
+    Column("target_end", "integer", "after the last nt of it in the read"),
+    Column("start", "integer", "first nt of the target part on the transcript, 0-based"),
+    Column("end", "integer", "after the last nt of it on the transcript"),
+    Column("mirna_first", "label", "1: the miRNA is the 5' part of the read"),
+    Column("gap", "integer", "nt between the parts; below 0: shared by them"),
+    Column("e_value", "number", "product of both parts' E-values"),
+    Column("n_ties", "integer", "pairs as good, this one included"),
+)
+"""A read of a miRNA joined to its target; in the order of the reads."""
+
+INTERACTIONS = (
+    Column("mirna_id", "text", "name of the miRNA"),
+    Column("mirna_seq", "text", "miRNA or isomiR, 5'->3'"),
+    Column("gene_id", "text", "id of the transcript"),
+    Column("target_seq", "text", "site, extended, 5'->3'"),
+    Column("start", "integer", "first nt of the site on the transcript, 0-based"),
+    Column("end", "integer", "after the last nt of the site, extension included"),
+    Column("n_reads", "integer", "reads"),
+    Column("n_molecules", "integer", "reads, those of one sequence and UMI as one"),
+    Column("n_chimeras", "integer", "different reads"),
+    Column("n_mirna_first", "integer", "different reads with the miRNA at the 5' end"),
+    Column("variant", "text", "as in ISOMIRS"),
+    Column("classes", "text", "as in ISOMIRS"),
+    Column("seed_type", "text", "best seed match within the site; empty: none"),
+    Column("mfe", "number", "energy of the best duplex, kcal/mol"),
+    Column("e_value", "number", "least product of both parts' E-values"),
+    Column("n_ties", "integer", "places as good as the one chosen, least of its reads"),
+    Column("region", "text", "5'UTR, CDS, 3'UTR or noncoding; empty: not known", required=False),
+    Column("chrom", "text", "chromosome; empty: not known", required=False),
+    Column("chrom_start", "integer", "first nt on the chromosome, introns within; -1: not known", required=False),
+    Column("chrom_end", "integer", "after the last nt there; -1: not known", required=False),
+    Column("strand", "text", "of the transcript", required=False),
+)
+"""A miRNA and a site that were ligated; most molecules first."""
+
 SITES = (
     Column("mirna_id", "text", "name of the miRNA"),
     Column("target_id", "text", "id of the transcript"),
@@ -141,6 +193,15 @@ _EXPECTED = {
     "label": "0 or 1",
     "score": "a number from 0 to 1",
 }
+
+
+_DTYPES = {"text": "str", "integer": "int64", "number": "float64", "label": "int64", "score": "float64"}
+
+
+def table(rows: Sequence[Sequence[object]], columns: tuple[Column, ...]) -> pd.DataFrame:
+    """Rows of values in the order of the columns, each of its kind, whether there are rows or none."""
+    named = pd.DataFrame(rows, columns=[column.name for column in columns])
+    return named.astype({column.name: _DTYPES[column.kind] for column in columns})
 
 
 def check(table: pd.DataFrame, columns: tuple[Column, ...], *, path: str | Path | None = None) -> None:
