@@ -176,6 +176,13 @@ def iter_fastq(path: str | Path) -> Iterator[dnaio.SequenceRecord]:
         raise InputError("no reads; expected FASTQ", path=name)
 
 
+def write_fastq(reads: Iterable[dnaio.SequenceRecord], path: str | Path) -> None:
+    """Write reads as FASTQ; `-` is stdout, `.gz` compresses."""
+    with _output(path) as file:
+        for read in reads:
+            file.write(read.fastq_bytes())
+
+
 @dataclass(frozen=True)
 class Stretch:
     """A part of a sequence, and what stands around it."""

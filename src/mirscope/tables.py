@@ -125,6 +125,21 @@ CHIMERAS = (
 )
 """A read of a miRNA joined to its target; in the order of the reads."""
 
+TRUTH = (
+    Column("read_id", "text", "name of the read"),
+    Column("molecule", "integer", "reads of one number are copies"),
+    Column("kind", "text", "chimera, target_alone or mirna_alone"),
+    Column("mirna_id", "text", "name of the miRNA; empty: none"),
+    Column("mirna_seq", "text", "miRNA part, 5'->3'"),
+    Column("variant", "text", "as in ISOMIRS"),
+    Column("classes", "text", "as in ISOMIRS"),
+    Column("target_id", "text", "id of the transcript; empty: none"),
+    Column("start", "integer", "first nt of the target part on it, 0-based; -1: none"),
+    Column("end", "integer", "after the last nt of it; -1: none"),
+    Column("mirna_first", "label", "1: the miRNA is the 5' part"),
+)
+"""What a simulated read is; in the order of the reads."""
+
 INTERACTIONS = (
     Column("mirna_id", "text", "name of the miRNA"),
     Column("mirna_seq", "text", "miRNA or isomiR, 5'->3'"),
