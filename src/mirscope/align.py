@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -45,7 +45,7 @@ def bit_score(score: NDArray[np.int64] | int) -> NDArray[np.float64]:
     return (_LAMBDA * np.asarray(score, dtype=np.float64) - math.log(_K)) / math.log(2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Index:
     """Every word of `word` nt of the references, ready to be looked up; words with N are left out."""
 
@@ -74,6 +74,20 @@ class Index:
     def n_nt(self) -> int:
         """Nucleotides of all references."""
         return len(self.codes) - len(self.names)
+
+    @cached_property
+    def database(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder with a BLAST database `references`, whose sequences are named r0, r1, ...; it goes with the index."""
+        folder = tempfile.TemporaryDirectory(prefix="mirscope-")
+        path = Path(folder.name) / "references"
+        with path.with_suffix(".fa").open("w") as file:
+            for number in range(len(self.names)):
+                file.write(f">r{number}\n{self.sequence(number).replace('U', 'T')}\n")
+        _run(["makeblastdb", "-dbtype", "nucl", "-in", f"{path}.fa", "-out", str(path), "-logfile", os.devnull])
+        return folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "database"}  # another process makes its own
 
     def sequence(self, reference: int, start: int = 0, end: int | None = None) -> str:
         """A reference, or a part of it, cut where the reference ends."""
@@ -264,19 +278,14 @@ def _by_blast(
     queries: Sequence[str], index: Index, least: NDArray[np.int64], most: int, threads: int
 ) -> NDArray[np.int64]:
     blast_version()
-    with tempfile.TemporaryDirectory(prefix="mirscope-") as folder:
-        database, asked = Path(folder) / "references", Path(folder) / "queries.fa"
-        with database.with_suffix(".fa").open("w") as file:
-            for number in range(len(index.names)):
-                file.write(f">r{number}\n{index.sequence(number).replace('U', 'T')}\n")
-        with asked.open("w") as file:
-            for number, query in enumerate(queries):
-                file.write(f">{number}\n{query.replace('U', 'T')}\n")
-        _run(["makeblastdb", "-dbtype", "nucl", "-in", f"{database}.fa", "-out", str(database), "-logfile", os.devnull])
-        fields = "qseqid sseqid qstart qend sstart send mismatch score"
-        scores = ["-reward", str(MATCH), "-penalty", str(MISMATCH), "-ungapped", "-strand", "plus", "-dust", "no"]
-        limits = ["-word_size", "7", "-evalue", "1000", "-max_target_seqs", str(max(most, 5)), "-num_threads", str(threads)]
-        asks = ["-task", "blastn-short", "-db", str(database), "-query", str(asked), "-outfmt", f"6 {fields}"]
+    database = Path(index.database.name) / "references"
+    fields = "qseqid sseqid qstart qend sstart send mismatch score"
+    scores = ["-reward", str(MATCH), "-penalty", str(MISMATCH), "-ungapped", "-strand", "plus", "-dust", "no"]
+    limits = ["-word_size", "7", "-evalue", "1000", "-max_target_seqs", str(max(most, 5)), "-num_threads", str(threads)]
+    with tempfile.NamedTemporaryFile("w", suffix=".fa") as asked:
+        asked.write("".join(f">{n}\n{query.replace('U', 'T')}\n" for n, query in enumerate(queries)))
+        asked.flush()
+        asks = ["-task", "blastn-short", "-db", str(database), "-query", asked.name, "-outfmt", f"6 {fields}"]
         lines = _run(["blastn", *asks, *scores, *limits]).splitlines()
     rows = [line.replace("\tr", "\t", 1).split("\t") for line in lines]
     table = np.array(rows, dtype=np.int64).reshape(-1, 8)

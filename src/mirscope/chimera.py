@@ -72,13 +72,12 @@ class Library:
     transcripts: align.Index
 
     @classmethod
-    def of(cls, mirnas: Sequence[Record], transcripts: Sequence[Record], hairpins: Sequence[Record] = ()) -> Library:
-        """The library of miRNAs (with the hairpins that hold them) and transcripts.
+    def of(cls, references: References, transcripts: Sequence[Record]) -> Library:
+        """The library of miRNAs and transcripts.
 
         Raises:
-            InputError: the miRNAs are too long, or the transcripts too short, to be some.
+            InputError: the transcripts are too short to be some.
         """
-        references = References.of(mirnas, hairpins)
         length = float(np.median([len(record.sequence) for record in transcripts]))
         if length < _SHORTEST_TRANSCRIPTS:
             problem = f"sequences of {length:.0f} nt (median); expected transcripts"
@@ -365,9 +364,7 @@ def search_files(
     folder: Path,
     *,
     settings: Settings | None = None,
-    adapter: str | None = None,
-    prefix: int | None = None,
-    umi: bool = True,
+    preparation: reads.Preparation | None = None,
     annotation: Annotation | None = None,
     database: str = "miRBase",
     threads: int = 1,
@@ -380,9 +377,7 @@ def search_files(
         library: miRNAs and transcripts.
         folder: made if needed.
         settings: what counts as a chimera.
-        adapter: cut this one instead of what is found; empty: none.
-        prefix: cut so many nt at the 5' end instead of what is found.
-        umi: let a random prefix tell molecules apart.
+        preparation: of the reads.
         annotation: where the transcripts lie on the genome.
         database: of the miRNAs, for the GFF3.
         threads: cores.
@@ -398,22 +393,19 @@ def search_files(
         engine["version"] = align.blast_version()
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file; expected a folder to write to", path=folder)
-    state = reads.look(io.iter_fastq(path), library.references.index)
-    steps = reads.steps(state, adapter=adapter, prefix=prefix)
-    letters = state.prefix if prefix is None else "N" * prefix
-    by_umi = umi and letters.count("N") >= reads.LEAST_RANDOM
     keep = _HasMirna(library.references.index, settings)
-    processes = threads if Path(path).stat().st_size > _WORTH_PROCESSES else 1
-    fragments, counts = reads.prepare(path, steps, umi=by_umi, keep=keep, processes=processes, report=report)
+    preparation = preparation or reads.Preparation()
+    ready = reads.made_ready(path, keep.index, preparation, keep=keep, threads=threads, report=report)
+    fragments = ready.fragments
     found, fates = chimeras(fragments, library, settings, threads=threads)
     n_reads = pd.Series([fragment.n_reads for fragment in fragments.values()], index=fates.index, dtype="int64")
     ends = n_reads.groupby(fates).sum().reindex(list(FATES), fill_value=0)
-    ends["no_mirna"] += counts["kept"] - counts["taken"]
+    ends["no_mirna"] += ready.n_left_out
     first = found.drop_duplicates("read_seq")
     believed = supported(found, settings)
     pairs, kept = interactions(believed, library, settings, annotation=annotation)
     summary = {
-        "reads": {**reads.describe(state, steps, counts), "umi": by_umi},
+        "reads": ready.summary,
         "engine": engine,
         "n_reads": {
             **{fate: int(n) for fate, n in ends.items()},
@@ -424,7 +416,7 @@ def search_files(
         "n_interactions": len(pairs),
         "mirna_first": int(first.loc[first["mirna_first"] == 1, "n_reads"].sum()),
         "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
-        "classes": _class_counts(first),
+        "classes": isomir.class_counts(first),
         "settings": asdict(settings),
         "run": runs.environment(),
     }
@@ -441,18 +433,8 @@ def search_files(
     return summary
 
 
-_WORTH_PROCESSES = 20_000_000  # bytes
-
-
 def _ranks(chimeras: pd.DataFrame, column: str) -> pd.Series:
     return chimeras.groupby(column)["n_molecules"].sum().sort_values(ascending=False, kind="stable")
-
-
-def _class_counts(chimeras: pd.DataFrame) -> dict[str, int]:
-    """Reads of each class, and of exact miRNAs."""
-    listed = chimeras["classes"].str.split(";").explode()
-    sums = chimeras["n_reads"].reindex(listed.index).groupby(listed.to_numpy()).sum()
-    return {name or "exact": int(n) for name, n in sums.items()}
 
 
 def _bed(pairs: pd.DataFrame) -> pd.DataFrame:

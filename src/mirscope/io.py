@@ -176,6 +176,16 @@ def iter_fastq(path: str | Path) -> Iterator[dnaio.SequenceRecord]:
         raise InputError("no reads; expected FASTQ", path=name)
 
 
+def holds_fastq(path: str | Path) -> bool:
+    """Whether the file is FASTQ rather than FASTA.
+
+    Raises:
+        InputError: it cannot be read, or is neither.
+    """
+    with _input(path) as (_, head):
+        return _is_fastq(head, _name(path))
+
+
 def write_fastq(reads: Iterable[dnaio.SequenceRecord], path: str | Path) -> None:
     """Write reads as FASTQ; `-` is stdout, `.gz` compresses."""
     with _output(path) as file:

@@ -7,18 +7,21 @@ that differs, not a polymorphism.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mirscope import align, rna, tables
+from mirscope import align, io, reads, rna, runs, tables
 from mirscope.errors import InputError
 from mirscope.io import Record
+from mirscope.reads import Fragment
 from mirscope.tables import ISOMIRS
 
 CLASSES = (
@@ -232,35 +235,56 @@ def _holding(mirna: Record, hairpins: Sequence[Record]) -> tuple[tuple[Record, i
     return tuple(own or held)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Which isomiRs are to be believed."""
+
+    e_value: float = 0.1
+    """Most of a read against the miRNAs."""
+    most_changes: int = 3
+    """Substitutions and added nucleotides."""
+    least_reads: int = 10
+    """Of an isomiR; an exact miRNA needs one."""
+    least_quality: int = 31
+    """Of each nucleotide that is not the template's, where qualities are known."""
+
+    def verdict(self, isomir: Isomir, fragment: Fragment) -> str:
+        """PASS, or REJECT: and why."""
+        qualities = [fragment.qualities[place] - 33 for place in isomir.changed] if fragment.qualities else []
+        if isomir.exact:
+            return "PASS"
+        if fragment.n_reads < self.least_reads:
+            return "REJECT:lowcount"
+        return "PASS" if min(qualities, default=self.least_quality) >= self.least_quality else "REJECT:quality"
+
+
 def isomirs(
-    counts: Mapping[str, int], references: References, *, most_changes: int = 3, least_reads: int = 1, threads: int = 1
+    fragments: Mapping[str, Fragment], references: References, settings: Settings | None = None, *, threads: int = 1
 ) -> pd.DataFrame:
     """Each sequence with its miRNA: columns `tables.ISOMIRS`, by miRNA and then most reads; those of none are left out.
 
     A sequence that several miRNAs explain as well has a row for each, and `n_hits` says how many.
 
     Args:
-        counts: reads of each sequence.
+        fragments: different sequences, of `reads.collapse`.
         references: miRNAs.
-        most_changes: substitutions and added nucleotides that are borne, in all.
-        least_reads: sequences of fewer are marked REJECT:lowcount.
+        settings: which to believe.
         threads: cores.
     """
-    sequences = [sequence for sequence in counts if "N" not in sequence]
-    hits = align.find(sequences, references.index, e_value=0.1, most=20, threads=threads)
+    settings = settings or Settings()
+    sequences = [sequence for sequence in fragments if "N" not in sequence]
+    hits = align.find(sequences, references.index, e_value=settings.e_value, most=20, threads=threads)
     rows = []
-    for number, group in hits.groupby("query", sort=False):
+    for number, group in hits.groupby("query", sort=False)["reference"]:
         sequence = sequences[int(number)]  # type: ignore[call-overload]
-        numbers = dict.fromkeys(group["reference"].tolist())
-        found = [(*called, mirna) for mirna in numbers if (called := references.call(sequence, mirna))]
-        found = [option for option in found if len(option[0].changed) <= most_changes]
+        fragment = fragments[sequence]
+        found = [(*called, mirna) for mirna in group.unique() if (called := references.call(sequence, mirna))]
+        found = [option for option in found if len(option[0].changed) <= settings.most_changes]
         least = min((option[0].n_changes for option in found), default=0)
         best = [option for option in found if option[0].n_changes == least]
-        keep = "PASS" if counts[sequence] >= least_reads else "REJECT:lowcount"
-        rows += [
-            row(isomir, references.mirnas[mirna].id, hairpin, start, counts[sequence], keep, len(best))
-            for isomir, hairpin, start, mirna in best
-        ]
+        for isomir, hairpin, start, mirna in best:
+            place = references.mirnas[mirna].id, hairpin, start
+            rows.append(row(isomir, *place, fragment.n_reads, settings.verdict(isomir, fragment), len(best)))
     return ordered(rows)
 
 
@@ -280,9 +304,71 @@ def row(
     return (isomir.sequence, name, mirna_id, hairpin_id, start, end, *words, n_hits, n_reads, keep)
 
 
-def tally(sequences: Iterable[tuple[str, int]]) -> Counter[str]:
-    """Reads of each sequence, of pairs of a sequence and its reads."""
-    counts: Counter[str] = Counter()
-    for sequence, n in sequences:
-        counts[sequence] += n
-    return counts
+FILES = ("isomirs.tsv", "isomirs.gff3", "report.json")
+_COLLAPSED = re.compile(r"_x(\d+)$")
+
+
+def search_files(
+    path: str | Path,
+    references: References,
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    preparation: reads.Preparation | None = None,
+    database: str = "miRBase",
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> dict[str, Any]:
+    """Write `FILES` of the small RNAs of a file to `folder`; what `report.json` holds.
+
+    Args:
+        path: FASTQ, whose reads are made ready (`reads`), or FASTA, taken as it is, with `_x12` at an id's end for 12
+            reads; a file, since it is read twice.
+        references: miRNAs.
+        folder: made if needed.
+        settings: which isomiRs to believe.
+        preparation: of the reads of a FASTQ file.
+        database: of the miRNAs, for the GFF3.
+        threads: cores.
+        report: called with the reads of each part when it is done.
+
+    Raises:
+        InputError: bad input.
+    """
+    settings = settings or Settings()
+    if io.holds_fastq(path):
+        made = reads.made_ready(path, references.index, preparation or reads.Preparation(), threads=threads, report=report)
+        fragments, summary = made.fragments, made.summary
+    else:
+        fragments, summary = {}, {}
+        for record in io.iter_fasta(path, unique=False):
+            collapsed = _COLLAPSED.search(record.id)
+            n_reads = int(collapsed[1]) if collapsed else 1
+            fragments.setdefault(record.sequence, Fragment()).join(Fragment(n_reads, read_id=record.id))
+    table = isomirs(fragments, references, settings, threads=threads)
+    called = table.drop_duplicates("sequence")
+    kept = called[called["filter"] == "PASS"]
+    record: dict[str, Any] = {
+        "reads": summary,
+        "n_reads": sum(fragment.n_reads for fragment in fragments.values()),
+        "n_sequences": len(fragments),
+        "n_reads_called": int(called["n_reads"].sum()),
+        "n_sequences_called": len(called),
+        "n_reads_passed": int(kept["n_reads"].sum()),
+        "n_sequences_passed": len(kept),
+        "classes": class_counts(kept),
+        "settings": asdict(settings),
+        "run": runs.environment(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    io.write_tsv(table, folder / "isomirs.tsv", [column.name for column in ISOMIRS])
+    io.write_mirgff3(table, folder / "isomirs.gff3", sample=Path(path).name.split(".")[0], database=database)
+    runs.write_json(folder / "report.json", record)
+    return record
+
+
+def class_counts(table: pd.DataFrame) -> dict[str, int]:
+    """Reads (`n_reads`) of each of `CLASSES`, and of `exact`; a read counts in each class that it has."""
+    listed = table["classes"].str.split(";").explode()
+    sums = table["n_reads"].reindex(listed.index).groupby(listed.to_numpy()).sum() if len(listed) else {}
+    return {name: int(sums.get("" if name == "exact" else name, 0)) for name in ("exact", *CLASSES)}

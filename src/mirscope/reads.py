@@ -212,38 +212,6 @@ class WithoutN:
         return None if set(read.sequence.upper()) - set("ACGTU") else read
 
 
-def steps(
-    state: State,
-    *,
-    adapter: str | None = None,
-    prefix: int | None = None,
-    least_quality: int = 3,
-    most_errors: float = 0.05,
-    least_length: int = 15,
-) -> list[Step]:
-    """The steps for reads of this state.
-
-    Args:
-        state: of `look`; the adapter and barcode found there are cut.
-        adapter: cut this one instead; empty: none.
-        prefix: cut so many nt instead, 0: none.
-        least_quality: of a 3' end; 3 cuts what Illumina marks as unreliable (2), more cuts whole reads of uneven quality.
-        most_errors: expected a nucleotide, in what is left.
-        least_length: nt, of what is left.
-
-    Raises:
-        UsageError: the adapter is no sequence.
-    """
-    adapter = state.adapter if adapter is None else adapter.upper().replace("U", "T")
-    if set(adapter) - set("ACGTN"):
-        raise UsageError(f"adapter {adapter!r}: expected letters A C G T N")
-    length = len(state.prefix) if prefix is None else prefix
-    cuts: list[Step] = [CutQuality(least_quality)]
-    cuts += [CutAdapter(adapter)] if adapter else []
-    cuts += [CutPrefix(length)] if length else []
-    return [*cuts, LongEnough(least_length), WithoutN(), GoodEnough(most_errors)]
-
-
 def run(reads: Iterable[Read], steps: Sequence[Step], counts: Counter[str]) -> Iterator[tuple[Read, Tags]]:
     """What the steps leave of the reads, with its tags.
 
@@ -370,13 +338,89 @@ def _everything(sequences: list[str]) -> set[int]:
     return set(range(len(sequences)))
 
 
-def describe(state: State, steps: Sequence[Step], counts: Counter[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Preparation:
+    """How a file's reads are made ready: what is looked for, and what is told instead."""
+
+    adapter: str | None = None
+    """3' adapter, DNA; `None`: what is found; empty: none."""
+    prefix: int | None = None
+    """nt to cut at the 5' end; `None`: what is found."""
+    umi: bool = True
+    """Let a random prefix tell molecules apart."""
+    least_quality: int = 3
+    """Of a 3' end; 3 cuts what Illumina marks as unreliable (2)."""
+    most_errors: float = 0.05
+    """Expected a nucleotide, in what is left."""
+    least_length: int = 15
+    """nt, of what is left."""
+
+    def __post_init__(self) -> None:
+        if set((self.adapter or "").upper()) - set("ACGTUN"):
+            raise UsageError(f"adapter {self.adapter!r}: expected letters A C G T N")
+        if (self.prefix or 0) < 0:
+            raise UsageError(f"prefix of {self.prefix} nt; expected 0 or more")
+
+    def steps(self, state: State) -> list[Step]:
+        """The steps for reads of this state."""
+        adapter = state.adapter if self.adapter is None else self.adapter.upper().replace("U", "T")
+        length = len(state.prefix) if self.prefix is None else self.prefix
+        cuts: list[Step] = [CutQuality(self.least_quality)]
+        cuts += [CutAdapter(adapter)] if adapter else []
+        cuts += [CutPrefix(length)] if length else []
+        return [*cuts, LongEnough(self.least_length), WithoutN(), GoodEnough(self.most_errors)]
+
+    def by_umi(self, state: State) -> bool:
+        """Whether molecules are told apart by the prefix."""
+        prefix = state.prefix if self.prefix is None else "N" * self.prefix
+        return self.umi and prefix.count("N") >= LEAST_RANDOM
+
+
+@dataclass(frozen=True)
+class Made:
+    """Reads made ready."""
+
+    fragments: dict[str, Fragment]
+    n_left_out: int
+    """Reads that the steps left and `keep` did not take."""
+    summary: dict[str, Any]
     """State, steps and counts, ready for JSON."""
-    done = [{"step": step.name, "settings": _settings(step), "n_reads": counts[step.name]} for step in steps]
+
+
+def made_ready(
+    path: str | Path,
+    mirnas: align.Index,
+    preparation: Preparation,
+    *,
+    keep: Callable[[list[str]], set[int]] | None = None,
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> Made:
+    """The reads of a FASTQ file made ready: looked at, cut, filtered, collapsed.
+
+    Args:
+        path: a file, since it is read twice.
+        mirnas: tell where a barcode ends.
+        preparation: what is told instead of looked for.
+        keep: as in `prepare`.
+        threads: processes, for files that are worth it.
+        report: called with the reads of each part when it is done.
+
+    Raises:
+        InputError: as `io.iter_fastq`.
+    """
+    state = look(io.iter_fastq(path), mirnas)
+    steps, umi = preparation.steps(state), preparation.by_umi(state)
+    processes = threads if Path(path).stat().st_size > _WORTH_PROCESSES else 1
+    fragments, counts = prepare(path, steps, umi=umi, keep=keep, processes=processes, report=report)
+    done = [{"step": step.name, **_settings(step), "n_reads": counts[step.name]} for step in steps]
     found = {**asdict(state), "says": str(state)}
-    return {"state": found, "n_reads": counts["reads"], "steps": done, "n_kept": counts["kept"]}
+    summary = {"state": found, "umi": umi, "n_reads": counts["reads"], "steps": done, "n_kept": counts["kept"]}
+    return Made(fragments, counts["kept"] - counts["taken"], summary)
+
+
+_WORTH_PROCESSES = 20_000_000  # bytes
 
 
 def _settings(step: Step) -> dict[str, Any]:
     return {key: value for key, value in vars(step).items() if key != "name" and not key.startswith("_")}
-

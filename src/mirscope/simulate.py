@@ -134,8 +134,9 @@ def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, s
         pairs: columns `mirna_seq` and `label`.
         references: miRNAs; of several that fit as well the first.
     """
-    counts = isomir.tally((sequence, 1) for sequence in pairs.loc[pairs["label"] == 1, "mirna_seq"])
-    table = isomir.isomirs(counts, references).drop_duplicates("sequence")
+    counts = pairs.loc[pairs["label"] == 1, "mirna_seq"].value_counts()
+    table = isomir.isomirs({sequence: reads.Fragment(int(n)) for sequence, n in counts.items()}, references)
+    table = table.drop_duplicates("sequence").sort_values("sequence")
     rows = zip(table["mirna_id"], table["sequence"], table["n_reads"], strict=True)
     return [(name, sequence) for name, sequence, n in rows for _ in range(n)]
 
@@ -164,7 +165,7 @@ def judge(
     """
     found: dict[str, str] = {}
     state = reads.look(fastq, library.references.index)
-    steps = reads.steps(state)
+    steps = reads.Preparation().steps(state)
     kept = list(reads.run(fastq, steps, Counter()))
     for read, _ in kept:
         found[read.id] = reads.to_rna(read.sequence)
