@@ -12,7 +12,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -76,15 +77,16 @@ class Index:
         return len(self.codes) - len(self.names)
 
     @cached_property
-    def database(self) -> tempfile.TemporaryDirectory[str]:
-        """A folder with a BLAST database `references`, whose sequences are named r0, r1, ...; it goes with the index."""
-        folder = tempfile.TemporaryDirectory(prefix="mirscope-")
-        path = Path(folder.name) / "references"
+    def database(self) -> Path:
+        """A BLAST database of the sequences, named r0, r1, ...; it goes with the index."""
+        folder = tempfile.mkdtemp(prefix="mirscope-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder) / "references"
         with path.with_suffix(".fa").open("w") as file:
             for number in range(len(self.names)):
                 file.write(f">r{number}\n{self.sequence(number).replace('U', 'T')}\n")
         _run(["makeblastdb", "-dbtype", "nucl", "-in", f"{path}.fa", "-out", str(path), "-logfile", os.devnull])
-        return folder
+        return path
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "database"}  # another process makes its own
@@ -138,6 +140,14 @@ def find(
     return hits[hits.groupby("query").cumcount() < most].reset_index(drop=True)
 
 
+def by_query(hits: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Each query that has hits, with them; of a table sorted by `query`."""
+    numbers, firsts = np.unique(hits["query"].to_numpy(), return_index=True)
+    lasts = [*firsts[1:], len(hits)][: len(firsts)]
+    for number, low, high in zip(numbers.tolist(), firsts, lasts, strict=True):
+        yield number, hits.iloc[low:high]
+
+
 # ---------------------------------------------------------------------------------------------------------- seed index
 
 
@@ -154,9 +164,9 @@ def _index(codes, word):  # type: ignore[no-untyped-def]
         if run >= word:
             keys[place - word + 1] = key
     first = np.zeros(n_words + 1, np.int64)
-    for key in keys:
-        if key >= 0:
-            first[key + 1] += 1
+    for place in range(len(codes)):
+        if keys[place] >= 0:
+            first[keys[place] + 1] += 1
     first = np.cumsum(first)
     fill = first[:-1].copy()
     places = np.empty(first[-1], np.int32)
@@ -235,9 +245,7 @@ def _by_index(
         return np.concatenate(list(pool.map(task, parts)))
 
 
-def _part(
-    queries: Sequence[str], index: Index, least: NDArray[np.int64], most: int, low: int
-) -> NDArray[np.int64]:
+def _part(queries: Sequence[str], index: Index, least: NDArray[np.int64], most: int, low: int) -> NDArray[np.int64]:
     some = queries[low : low + _AT_ONCE]
     bounds = np.concatenate([[0], np.cumsum([len(query) for query in some])]).astype(np.int64)
     out = np.empty((len(some), most, 5), dtype=np.int64)
@@ -278,14 +286,13 @@ def _by_blast(
     queries: Sequence[str], index: Index, least: NDArray[np.int64], most: int, threads: int
 ) -> NDArray[np.int64]:
     blast_version()
-    database = Path(index.database.name) / "references"
     fields = "qseqid sseqid qstart qend sstart send mismatch score"
     scores = ["-reward", str(MATCH), "-penalty", str(MISMATCH), "-ungapped", "-strand", "plus", "-dust", "no"]
     limits = ["-word_size", "7", "-evalue", "1000", "-max_target_seqs", str(max(most, 5)), "-num_threads", str(threads)]
     with tempfile.NamedTemporaryFile("w", suffix=".fa") as asked:
         asked.write("".join(f">{n}\n{query.replace('U', 'T')}\n" for n, query in enumerate(queries)))
         asked.flush()
-        asks = ["-task", "blastn-short", "-db", str(database), "-query", asked.name, "-outfmt", f"6 {fields}"]
+        asks = ["-task", "blastn-short", "-db", str(index.database), "-query", asked.name, "-outfmt", f"6 {fields}"]
         lines = _run(["blastn", *asks, *scores, *limits]).splitlines()
     rows = [line.replace("\tr", "\t", 1).split("\t") for line in lines]
     table = np.array(rows, dtype=np.int64).reshape(-1, 8)

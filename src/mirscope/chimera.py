@@ -1,18 +1,18 @@
 """From reads of AGO experiments to who bound whom: chimeras of a miRNA and its target.
 
-Reads are made ready (`reads`), those with a miRNA kept, both parts placed (`align`), pairs of parts chosen by the rules of
-Talukder et al. 2022 (DMISO), the miRNA part called as an isomiR (`isomir`), the target part extended, and chimeras of
-one miRNA and overlapping sites joined to interactions.
+Reads are made ready (`reads`), those with a miRNA kept, both parts placed (`align`), pairs of parts chosen by the rules
+of Talukder et al. 2022 (DMISO), the miRNA part called as an isomiR (`isomir`), the target part extended, and chimeras
+of one miRNA and overlapping sites joined to interactions.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -125,11 +125,10 @@ def chimeras(
         pairs = _pairs(mirna_hits, hits, settings)
         fate[pairs["query"].unique()] = "one_transcript"
         pairs = _not_linear(pairs, hits)
-        for number, group in pairs.groupby("query", sort=False):
-            sequence = some[int(number)]  # type: ignore[call-overload]
-            chosen = caller.choose(sequence, group)
-            fate[int(number)] = "chimera" if chosen else "no_isomir"  # type: ignore[call-overload]
-            rows += [_row(sequence, fragments[sequence], choice, n_ties, library) for choice, n_ties in chosen]
+        for number, group in align.by_query(pairs):
+            chosen = caller.choose(some[number], group)
+            fate[number] = "chimera" if chosen else "no_isomir"
+            rows += [_row(some[number], fragments[some[number]], choice, n, library) for choice, n in chosen]
     return tables.table(rows, CHIMERAS), pd.Series(fates, index=sequences, dtype="str")
 
 
@@ -178,7 +177,7 @@ class _Caller:
     def choose(self, sequence: str, pairs: pd.DataFrame) -> list[tuple[_Choice, int]]:
         """The best pairs, each with how many are as good as it; pairs that are no isomiR at all do not count."""
         found: list[_Choice] = []
-        for pair in pairs.itertuples(index=False):
+        for pair in cast(Iterable[Any], pairs.itertuples(index=False)):
             if len(found) >= self.settings.top and pair.sum < found[-1].pair.sum:
                 break
             part = self._part(sequence, pair)
@@ -251,8 +250,8 @@ def interactions(
     """Interactions, columns `tables.INTERACTIONS`, most molecules first; and the chimeras with a column `interaction`,
     the row of theirs, without those whose extended target is too short.
 
-    Chimeras of the same miRNA sequence and overlapping target parts of a transcript are one. An isomiR that is not to be
-    believed counts as its reference.
+    Chimeras of the same miRNA sequence and overlapping target parts of a transcript are one. An isomiR that is not to
+    be believed counts as its reference.
 
     Args:
         chimeras: of `supported`.
@@ -334,10 +333,11 @@ def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame
     """The miRNA parts of chimeras (of `supported`) as `tables.ISOMIRS`."""
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
     rows = []
-    for (name, sequence, keep), n_reads in chimeras.groupby(["mirna_id", "mirna_seq", "filter"])["n_reads"].sum().items():  # type: ignore[misc]
+    sums = chimeras.groupby(["mirna_id", "mirna_seq", "filter"], as_index=False)["n_reads"].sum()
+    for name, sequence, keep, n_reads in sums.itertuples(index=False, name=None):
         called = references.call(sequence, numbers[name])
         assert called is not None  # it was called when its read was
-        rows.append(isomir.row(called[0], name, *called[1:], int(n_reads), keep, 1))
+        rows.append(isomir.row(called[0], name, *called[1:], n_reads, keep, 1))
     return isomir.ordered(rows)
 
 
@@ -388,7 +388,7 @@ def search_files(
         UsageError: BLAST+ is asked for and not installed.
     """
     settings = settings or Settings()
-    engine = {"name": settings.engine}
+    engine: dict[str, str] = {"name": settings.engine}
     if settings.engine == "blast":
         engine["version"] = align.blast_version()
     if folder.exists() and not folder.is_dir():
@@ -427,8 +427,12 @@ def search_files(
     io.write_hyb(kept.assign(mfe=kept["interaction"].map(pairs["mfe"])), folder / "interactions.hyb")
     io.write_bed(_bed(pairs), folder / "targets.bed")
     sample = Path(path).name.split(".")[0]
-    io.write_mirgff3(isomir_table(believed, library.references), folder / "isomirs.gff3", sample=sample, database=database)
-    io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"])
+    io.write_mirgff3(
+        isomir_table(believed, library.references), folder / "isomirs.gff3", sample=sample, database=database
+    )
+    io.write_tsv(
+        pairs.assign(label=1), folder / "pairs.tsv", ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
+    )
     runs.write_json(folder / "report.json", summary)
     return summary
 

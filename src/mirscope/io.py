@@ -207,9 +207,7 @@ class Stretch:
     """The part with its surroundings; RNA in capitals A C G U N."""
 
 
-def iter_stretches(
-    path: str | Path, length: int, *, overlap: int = 0, skip_masked: bool = False
-) -> Iterator[Stretch]:
+def iter_stretches(path: str | Path, length: int, *, overlap: int = 0, skip_masked: bool = False) -> Iterator[Stretch]:
     """The sequences of a FASTA file in parts of `length` nt, in its order, in the memory of a part.
 
     Blank lines and lines that start with `#` do not count. IUPAC codes become N; how many is one warning at the end.

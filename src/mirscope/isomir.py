@@ -275,10 +275,11 @@ def isomirs(
     sequences = [sequence for sequence in fragments if "N" not in sequence]
     hits = align.find(sequences, references.index, e_value=settings.e_value, most=20, threads=threads)
     rows = []
-    for number, group in hits.groupby("query", sort=False)["reference"]:
-        sequence = sequences[int(number)]  # type: ignore[call-overload]
+    for number, group in align.by_query(hits):
+        sequence = sequences[number]
         fragment = fragments[sequence]
-        found = [(*called, mirna) for mirna in group.unique() if (called := references.call(sequence, mirna))]
+        mirnas = group["reference"].unique().tolist()
+        found = [(*called, mirna) for mirna in mirnas if (called := references.call(sequence, mirna))]
         found = [option for option in found if len(option[0].changed) <= settings.most_changes]
         least = min((option[0].n_changes for option in found), default=0)
         best = [option for option in found if option[0].n_changes == least]
@@ -290,7 +291,8 @@ def isomirs(
 
 def ordered(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     """Rows of `row` as a table, by miRNA and then most reads."""
-    return tables.table(rows, ISOMIRS).sort_values(["mirna_id", "n_reads", "sequence"], ascending=[True, False, True], ignore_index=True)
+    by = ["mirna_id", "n_reads", "sequence"]
+    return tables.table(rows, ISOMIRS).sort_values(by, ascending=[True, False, True], ignore_index=True)
 
 
 def row(
@@ -337,14 +339,16 @@ def search_files(
     """
     settings = settings or Settings()
     if io.holds_fastq(path):
-        made = reads.made_ready(path, references.index, preparation or reads.Preparation(), threads=threads, report=report)
+        made = reads.made_ready(
+            path, references.index, preparation or reads.Preparation(), threads=threads, report=report
+        )
         fragments, summary = made.fragments, made.summary
     else:
         fragments, summary = {}, {}
-        for record in io.iter_fasta(path, unique=False):
-            collapsed = _COLLAPSED.search(record.id)
+        for one in io.iter_fasta(path, unique=False):
+            collapsed = _COLLAPSED.search(one.id)
             n_reads = int(collapsed[1]) if collapsed else 1
-            fragments.setdefault(record.sequence, Fragment()).join(Fragment(n_reads, read_id=record.id))
+            fragments.setdefault(one.sequence, Fragment()).join(Fragment(n_reads, read_id=one.id))
     table = isomirs(fragments, references, settings, threads=threads)
     called = table.drop_duplicates("sequence")
     kept = called[called["filter"] == "PASS"]
@@ -370,5 +374,5 @@ def search_files(
 def class_counts(table: pd.DataFrame) -> dict[str, int]:
     """Reads (`n_reads`) of each of `CLASSES`, and of `exact`; a read counts in each class that it has."""
     listed = table["classes"].str.split(";").explode()
-    sums = table["n_reads"].reindex(listed.index).groupby(listed.to_numpy()).sum() if len(listed) else {}
+    sums = table["n_reads"].reindex(listed.index).groupby(listed.to_numpy()).sum()
     return {name: int(sums.get("" if name == "exact" else name, 0)) for name in ("exact", *CLASSES)}

@@ -101,8 +101,10 @@ def look(reads: Iterable[Read], mirnas: align.Index) -> State:
     which four in five are the same are fixed, others random.
     """
     some = list(islice(reads, LOOKED_AT))
+    if not some:
+        return State(0, 0, 0)
     letters = [read.sequence.upper() for read in some]
-    lengths = [len(text) for text in letters] or [0]
+    lengths = [len(text) for text in letters]
     state: dict[str, Any] = {"n_reads": len(some), "shortest": min(lengths), "longest": max(lengths)}
     shares = {name: np.mean([adapter[:_HEAD] in text for text in letters]) for name, adapter in ADAPTERS.items()}
     name = max(shares, key=lambda name: shares[name])
@@ -178,6 +180,17 @@ class CutPrefix:
 
 
 @dataclass
+class CutN:
+    """Cuts off unknown nucleotides at the 3' end."""
+
+    name: str = "3' N cut"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, perhaps shorter."""
+        return read[: len(read.sequence.rstrip("Nn"))]
+
+
+@dataclass
 class LongEnough:
     """Keeps reads of a length."""
 
@@ -223,17 +236,15 @@ def run(reads: Iterable[Read], steps: Sequence[Step], counts: Counter[str]) -> I
     for read in reads:
         counts["reads"] += 1
         tags: Tags = {}
-        left: Read | None = read
         for step in steps:
-            before = len(left)
-            left = step(left, tags)
+            left = step(read, tags)
+            counts[step.name] += left is None or len(left) != len(read)
             if left is None:
-                counts[step.name] += 1
                 break
-            counts[step.name] += len(left) != before
+            read = left
         else:
             counts["kept"] += 1
-            yield left, tags
+            yield read, tags
 
 
 # ------------------------------------------------------------------------------------------------------------ collapse
@@ -365,7 +376,7 @@ class Preparation:
         """The steps for reads of this state."""
         adapter = state.adapter if self.adapter is None else self.adapter.upper().replace("U", "T")
         length = len(state.prefix) if self.prefix is None else self.prefix
-        cuts: list[Step] = [CutQuality(self.least_quality)]
+        cuts: list[Step] = [CutQuality(self.least_quality), CutN()]
         cuts += [CutAdapter(adapter)] if adapter else []
         cuts += [CutPrefix(length)] if length else []
         return [*cuts, LongEnough(self.least_length), WithoutN(), GoodEnough(self.most_errors)]

@@ -135,7 +135,7 @@ def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, s
         references: miRNAs; of several that fit as well the first.
     """
     counts = pairs.loc[pairs["label"] == 1, "mirna_seq"].value_counts()
-    table = isomir.isomirs({sequence: reads.Fragment(int(n)) for sequence, n in counts.items()}, references)
+    table = isomir.isomirs({str(sequence): reads.Fragment(int(n)) for sequence, n in counts.items()}, references)
     table = table.drop_duplicates("sequence").sort_values("sequence")
     rows = zip(table["mirna_id"], table["sequence"], table["n_reads"], strict=True)
     return [(name, sequence) for name, sequence, n in rows for _ in range(n)]
@@ -172,7 +172,7 @@ def judge(
     calls, _ = chimera.chimeras(reads.collapse(kept, umi=umi and state.umi), library, settings)
     best = calls.drop_duplicates("read_seq").set_index("read_seq")
     table = truth.assign(read_seq=truth["read_id"].map(found).fillna(""))
-    table = table.join(best, on="read_seq", rsuffix="_called")
+    table = table.join(best, on="read_seq", suffixes=("", "_called"))
     called, real = table["mirna_id_called"].notna(), table["kind"] == "chimera"
     shared = np.minimum(table["end"], table["end_called"]) - np.maximum(table["start"], table["start_called"])
     site = (table["target_id"] == table["target_id_called"]) & (2 * shared >= table["end"] - table["start"])

@@ -46,9 +46,7 @@ Prefix = Annotated[
     ),
 ]
 Umi = Annotated[bool, typer.Option(help="A random 5' barcode tells molecules apart.", rich_help_panel=READS)]
-CutQuality = Annotated[
-    int, typer.Option("--cut-quality", min=0, help="Cut 3' ends of less.", rich_help_panel=READS)
-]
+CutQuality = Annotated[int, typer.Option("--cut-quality", min=0, help="Cut 3' ends of less.", rich_help_panel=READS)]
 MostErrors = Annotated[
     float,
     typer.Option("--max-errors", min=0, help="Leave out reads of more expected errors a nt.", rich_help_panel=READS),
@@ -154,9 +152,7 @@ def isomirs(
     hairpins: Hairpins = None,
     least_reads: LeastReads = 10,
     least_quality: LeastQuality = 31,
-    most_changes: Annotated[
-        int, typer.Option("--max-changes", min=0, help="Substituted and added nt at most.")
-    ] = 3,
+    most_changes: Annotated[int, typer.Option("--max-changes", min=0, help="Substituted and added nt at most.")] = 3,
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
@@ -259,9 +255,7 @@ def simulate_chimeras(
         path = Path(parts) if Path(parts).exists() else datasets.path(parts)
         drawn = library.real_parts(io.read_pairs(path), references)
     settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate)
-    fastq, truth = library.chimeras(
-        drawn, io.read_fasta(transcripts), references, settings, random_state=random_state
-    )
+    fastq, truth = library.chimeras(drawn, io.read_fasta(transcripts), references, settings, random_state=random_state)
     library.write(fastq, truth, output)
     log.info("%s reads of %s molecules", f"{len(fastq):,}", f"{n_molecules:,}")
     log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
