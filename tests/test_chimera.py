@@ -109,6 +109,13 @@ def test_supported_isomirs_and_frequent_mirnas(library, transcripts):
     assert chimera.supported(found, Settings(least_chimeras=11)).empty
 
 
+def test_q_values_by_hand():
+    q = chimera.q_values(np.array([1e-3, 1e-9, 1e-6, 1e-1]), np.array([1e-4, 1e-2]))
+    assert q.tolist() == [1 / 3, 0, 0, 0.5]
+    assert chimera.q_values(np.array([1e-3]), np.array([])).tolist() == [0]
+    assert chimera.q_values(np.array([]), np.array([1.0])).tolist() == []
+
+
 def test_interactions_join_overlapping_sites_and_extend_them(library, transcripts):
     site = transcripts[2].sequence
     found, _ = calls(library, LET7 + site[20:50], LET7 + site[25:52], LET7 + site[200:230], LET7 + site[375:400])
@@ -195,9 +202,7 @@ def test_human_candidates_are_found(data_path):
     for preparation, least in ((Preparation(), 166), (Preparation(least_quality=0, most_errors=1), 169)):
         kept = [
             read
-            for read, _ in reads.run(
-                (some[name] for name in candidates.index), preparation.steps(state), Counter()
-            )
+            for read, _ in reads.run((some[name] for name in candidates.index), preparation.steps(state), Counter())
         ]
         hits = align.find([reads.to_rna(read.sequence) for read in kept], references.index, e_value=0.1)
         found = {
@@ -215,7 +220,7 @@ def test_simulated_chimeras_are_found(data_path, engine):
     parts = simulate.real_parts(io.read_pairs(data_path("clash_hejret2023_realseq")), references)
     library = Library.of(references, transcripts)
     for error_rate, least in ((0, 0.95), (0.01, 0.85)):
-        settings = simulate.Settings(n_molecules=400, error_rate=error_rate)
+        settings = simulate.Settings(n_molecules=250, error_rate=error_rate)
         fastq, truth = simulate.chimeras(parts, transcripts, references, settings, random_state=1)
         figures = simulate.judge(fastq, truth, library, Settings(engine=engine))
         assert figures["pair_precision"] >= least
@@ -267,6 +272,8 @@ def test_commands_from_simulated_reads_to_pairs(run, files):
     assert report["reads"]["n_reads"] == len(truth)
     assert sum(report["n_reads"][fate] for fate in chimera.FATES) == report["reads"]["n_kept"]
     assert report["n_reads"]["chimera"] >= 0.95 * (truth["kind"] == "chimera").sum()
+    assert report["n_reads"]["chimera_of_decoys"] <= 0.05 * report["n_reads"]["chimera"]
+    assert (pd.read_csv(out / "interactions.tsv", sep="\t")["q_value"] < 0.05).all()
     pairs = io.read_pairs(out / "pairs.tsv")
     assert len(pairs) == report["n_interactions"] > 20
     assert (pairs["target_seq"].str.len() >= 30).all()

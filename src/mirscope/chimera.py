@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mirscope import align, io, isomir, reads, rna, runs, tables
 from mirscope.annotation import Annotation
@@ -41,6 +42,8 @@ class Settings:
     """nt between the parts, or shared by them, at most."""
     top: int = 1
     """Pairs of a read."""
+    most_false: float = 1.0
+    """Share of false ones among the chimeras that are kept (`q_values`); 1: all are, as the paper has it."""
     most_changes: int = 3
     """Substituted and added nucleotides of an isomiR."""
     least_chimeras: int = 10
@@ -225,6 +228,31 @@ def _row(sequence: str, fragment: Fragment, choice: _Choice, n_ties: int, librar
     return *whole, *mirna, *target, *rest
 
 
+# ---------------------------------------------------------------------------------------------------------- confidence
+
+
+def decoys(library: Library) -> Library:
+    """The library with its miRNAs backwards: as many, of the same letters, and what is found of them is false."""
+    backwards = tuple(Record(record.id, record.sequence[::-1]) for record in library.references.mirnas)
+    return Library(References(backwards, word=library.references.word), library.transcripts)
+
+
+def q_values(e_values: NDArray[np.float64], false: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of false ones expected among calls as good, for each call.
+
+    Args:
+        e_values: of the calls.
+        false: of the calls of `decoys`.
+    """
+    order = np.argsort(e_values, kind="stable")
+    ranked = e_values[order]
+    n_calls = np.searchsorted(ranked, ranked, side="right")
+    rates = np.searchsorted(np.sort(false), ranked, side="right") / n_calls
+    q = np.empty(len(e_values))
+    q[order] = np.minimum.accumulate(rates[::-1])[::-1].clip(max=1)
+    return q
+
+
 # -------------------------------------------------------------------------------------------------------- interactions
 
 
@@ -290,6 +318,7 @@ def interactions(
         classes=("classes", "first"),
         e_value=("e_value", "min"),
         n_ties=("n_ties", "min"),
+        **({"q_value": ("q_value", "min")} if "q_value" in table else {}),
     )
     places = zip(found["gene_id"], found["start"], found["end"], strict=True)
     sites = [library.transcripts.sequence(number[name], start, end) for name, start, end in places]
@@ -348,14 +377,14 @@ FILES = ("interactions.tsv", "interactions.hyb", "targets.bed", "isomirs.gff3", 
 
 @dataclass(frozen=True)
 class _HasMirna:
-    """Says which sequences hold a miRNA."""
+    """Says which sequences hold a miRNA, of any of several lists."""
 
-    index: align.Index
+    indexes: tuple[align.Index, ...]
     settings: Settings
 
     def __call__(self, sequences: list[str]) -> set[int]:
-        hits = align.find(sequences, self.index, e_value=self.settings.e_value, most=1, engine=self.settings.engine)
-        return set(hits["query"])
+        search = {"e_value": self.settings.e_value, "engine": self.settings.engine, "most": 1}
+        return {n for index in self.indexes for n in align.find(sequences, index, **search)["query"]}  # type: ignore[arg-type]
 
 
 def search_files(
@@ -393,22 +422,26 @@ def search_files(
         engine["version"] = align.blast_version()
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file; expected a folder to write to", path=folder)
-    keep = _HasMirna(library.references.index, settings)
+    backwards, index = decoys(library), library.references.index
+    keep = _HasMirna((index, backwards.references.index), settings)
     preparation = preparation or reads.Preparation()
-    ready = reads.made_ready(path, keep.index, preparation, keep=keep, threads=threads, report=report)
+    ready = reads.made_ready(path, index, preparation, keep=keep, threads=threads, report=report)
     fragments = ready.fragments
     found, fates = chimeras(fragments, library, settings, threads=threads)
     n_reads = pd.Series([fragment.n_reads for fragment in fragments.values()], index=fates.index, dtype="int64")
     ends = n_reads.groupby(fates).sum().reindex(list(FATES), fill_value=0)
     ends["no_mirna"] += ready.n_left_out
+    false, _ = chimeras(fragments, backwards, settings, threads=threads)
+    found["q_value"] = q_values(found["e_value"].to_numpy(), false["e_value"].to_numpy())
     first = found.drop_duplicates("read_seq")
-    believed = supported(found, settings)
+    believed = supported(found[found["q_value"] <= settings.most_false], settings)
     pairs, kept = interactions(believed, library, settings, annotation=annotation)
     summary = {
         "reads": ready.summary,
         "engine": engine,
         "n_reads": {
             **{fate: int(n) for fate, n in ends.items()},
+            "chimera_of_decoys": int(false.drop_duplicates("read_seq")["n_reads"].sum()),
             "of_frequent_mirnas": int(believed.drop_duplicates("read_seq")["n_reads"].sum()),
             "in_interactions": int(kept.drop_duplicates("read_seq")["n_reads"].sum()),
         },

@@ -172,7 +172,7 @@ def judge(
     calls, _ = chimera.chimeras(reads.collapse(kept, umi=umi and state.umi), library, settings)
     best = calls.drop_duplicates("read_seq").set_index("read_seq")
     table = truth.assign(read_seq=truth["read_id"].map(found).fillna(""))
-    table = table.join(best, on="read_seq", suffixes=("", "_called"))
+    table = table.merge(best, how="left", left_on="read_seq", right_index=True, suffixes=("", "_called"))
     called, real = table["mirna_id_called"].notna(), table["kind"] == "chimera"
     shared = np.minimum(table["end"], table["end_called"]) - np.maximum(table["start"], table["start_called"])
     site = (table["target_id"] == table["target_id_called"]) & (2 * shared >= table["end"] - table["start"])

@@ -122,6 +122,7 @@ CHIMERAS = (
     Column("gap", "integer", "nt between the parts; below 0: shared by them"),
     Column("e_value", "number", "product of both parts' E-values"),
     Column("n_ties", "integer", "pairs as good, this one included"),
+    Column("q_value", "score", "share of false ones expected among chimeras as good", required=False),
 )
 """A read of a miRNA joined to its target; in the order of the reads."""
 
@@ -157,6 +158,9 @@ INTERACTIONS = (
     Column("mfe", "number", "energy of the best duplex, kcal/mol"),
     Column("e_value", "number", "least product of both parts' E-values"),
     Column("n_ties", "integer", "places as good as the one chosen, least of its reads"),
+    Column(
+        "q_value", "score", "share of false ones expected among chimeras as good, least of its reads", required=False
+    ),
     Column("region", "text", "5'UTR, CDS, 3'UTR or noncoding; empty: not known", required=False),
     Column("chrom", "text", "chromosome; empty: not known", required=False),
     Column("chrom_start", "integer", "first nt on the chromosome, introns within; -1: not known", required=False),
@@ -214,9 +218,10 @@ _DTYPES = {"text": "str", "integer": "int64", "number": "float64", "label": "int
 
 
 def table(rows: Sequence[Sequence[object]], columns: tuple[Column, ...]) -> pd.DataFrame:
-    """Rows of values in the order of the columns, each of its kind, whether there are rows or none."""
-    named = pd.DataFrame(rows, columns=[column.name for column in columns])
-    return named.astype({column.name: _DTYPES[column.kind] for column in columns})
+    """Rows of values in the order of the required columns, each of its kind, whether there are rows or none."""
+    given = [column for column in columns if column.required]
+    named = pd.DataFrame(rows, columns=[column.name for column in given])
+    return named.astype({column.name: _DTYPES[column.kind] for column in given})
 
 
 def check(table: pd.DataFrame, columns: tuple[Column, ...], *, path: str | Path | None = None) -> None:

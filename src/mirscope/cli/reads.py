@@ -75,6 +75,9 @@ def chimeras(
     e_value: Annotated[float, typer.Option("--e-value", help="Most of either part.")] = 0.1,
     gap: Annotated[int, typer.Option(min=0, help="nt between the parts, or shared, at most.")] = 4,
     top: Annotated[int, typer.Option(min=1, help="Pairs of a read at most.")] = 1,
+    most_false: Annotated[
+        float, typer.Option("--fdr", min=0, max=1, help="Share of false chimeras; 1: keep all, as the paper.")
+    ] = 1.0,
     least_chimeras: Annotated[int, typer.Option("--min-chimeras", min=1, help="That a miRNA must be in.")] = 10,
     least_reads: LeastReads = 10,
     least_quality: LeastQuality = 31,
@@ -111,6 +114,7 @@ def chimeras(
         e_value=e_value,
         most_gap=gap,
         top=top,
+        most_false=most_false,
         least_chimeras=least_chimeras,
         least_reads=least_reads,
         least_quality=least_quality,
