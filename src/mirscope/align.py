@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,12 +142,11 @@ def find(
     return hits[hits.groupby("query").cumcount() < most].reset_index(drop=True)
 
 
-def by_query(hits: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Each query that has hits, with them; of a table sorted by `query`."""
-    numbers, firsts = np.unique(hits["query"].to_numpy(), return_index=True)
-    lasts = [*firsts[1:], len(hits)][: len(firsts)]
-    for number, low, high in zip(numbers.tolist(), firsts, lasts, strict=True):
-        yield number, hits.iloc[low:high]
+def by_query(hits: pd.DataFrame) -> Iterator[tuple[int, list[Any]]]:
+    """Each query that has hits, with them as named tuples; of a table sorted by `query`."""
+    rows: Any = hits.itertuples(index=False)
+    for number, group in groupby(rows, attrgetter("query")):
+        yield number, list(group)
 
 
 # ---------------------------------------------------------------------------------------------------------- seed index

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -177,10 +177,10 @@ class _Caller:
         self.references, self.settings = references, settings
         self._known: dict[tuple[str, int], Isomir | None] = {}
 
-    def choose(self, sequence: str, pairs: pd.DataFrame) -> list[tuple[_Choice, int]]:
-        """The best pairs, each with how many are as good as it; pairs that are no isomiR at all do not count."""
+    def choose(self, sequence: str, pairs: Sequence[Any]) -> list[tuple[_Choice, int]]:
+        """The best of pairs (rows of `_pairs`), each with how many are as good; what is no isomiR does not count."""
         found: list[_Choice] = []
-        for pair in cast(Iterable[Any], pairs.itertuples(index=False)):
+        for pair in pairs:
             if len(found) >= self.settings.top and pair.sum < found[-1].pair.sum:
                 break
             part = self._part(sequence, pair)

@@ -157,6 +157,8 @@ def call(sequence: str, mirna: str, *, hairpin: str = "", mirna_start: int = 0) 
         low = max(0, -(zero + offset))
         high = min(len(sequence), len(template) - zero - offset)
         same = [sequence[i] == template[zero + offset + i] for i in range(low, high)]
+        if 2 * sum(same) < len(sequence):
+            continue
         start, end = _core(same)
         if 2 * (end - start) < len(sequence):
             continue
@@ -278,7 +280,7 @@ def isomirs(
     for number, group in align.by_query(hits):
         sequence = sequences[number]
         fragment = fragments[sequence]
-        mirnas = group["reference"].unique().tolist()
+        mirnas = dict.fromkeys(hit.reference for hit in group)
         found = [(*called, mirna) for mirna in mirnas if (called := references.call(sequence, mirna))]
         found = [option for option in found if len(option[0].changed) <= settings.most_changes]
         least = min((option[0].n_changes for option in found), default=0)

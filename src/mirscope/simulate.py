@@ -76,10 +76,10 @@ def chimeras(
     if not known or not long:
         what = "miRNA part is an isomiR of its miRNA" if not known else f"transcript has {settings.target[1]} nt"
         raise InputError(f"no {what}; expected at least one")
-    weights = np.array([len(record.sequence) for record in long], dtype=np.float64)
+    ends = np.cumsum([len(record.sequence) for record in long])
     rows: list[tuple[Any, ...]] = []
     for number in range(settings.n_molecules):
-        kind = KINDS[rng.choice(3, p=settings.shares)]
+        kind = KINDS[min(int(np.searchsorted(np.cumsum(settings.shares), rng.random(), side="right")), 2)]
         sequence, truth = "", _NO_MIRNA
         if kind != "target_alone":
             mirna, part = known[rng.integers(len(known))]
@@ -90,7 +90,7 @@ def chimeras(
             truth = name, sequence, called[0].variant, ";".join(called[0].classes)
         target, place, first = "", ("", -1, -1), 1
         if kind != "mirna_alone":
-            record = long[rng.choice(len(long), p=weights / weights.sum())]
+            record = long[int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))]
             size = int(rng.integers(settings.target[0], settings.target[1] + 1))
             start = int(rng.integers(len(record.sequence) - size + 1))
             target, place = record.sequence[start : start + size], (record.id, start, start + size)
@@ -98,7 +98,7 @@ def chimeras(
         insert = sequence + target if first else target + sequence
         if "N" in insert:
             continue
-        barcode = "".join(rng.choice(list("ACGT")) if letter == "N" else letter for letter in settings.prefix)
+        barcode = "".join(_random("ACGT", rng) if letter == "N" else letter for letter in settings.prefix)
         whole = (barcode + insert.replace("U", "T") + settings.adapter).ljust(settings.length, "A")[: settings.length]
         for _ in range(rng.geometric(1 / settings.copies)):
             rows.append((*_sequenced(whole, settings.error_rate, rng), number, kind, *truth, *place, first))
@@ -113,18 +113,24 @@ _NO_MIRNA = "", "", "NA", ""
 
 def _edited(part: str, rng: np.random.Generator) -> str:
     if rng.random() < 0.5:
-        return part + str(rng.choice(list("AU") if rng.random() < 0.5 else list("ACGU")))
+        return part + _random("AU" if rng.random() < 0.5 else "ACGU", rng)
     place = int(rng.integers(3, len(part) - 3))
-    return part[:place] + str(rng.choice(list("ACGU".replace(part[place], "")))) + part[place + 1 :]
+    return part[:place] + _random("ACGU".replace(part[place], ""), rng) + part[place + 1 :]
+
+
+def _random(letters: str, rng: np.random.Generator) -> str:
+    return letters[int(rng.integers(len(letters)))]
 
 
 def _sequenced(whole: str, error_rate: float, rng: np.random.Generator) -> tuple[str, str]:
     """What is read of a molecule, and the qualities, which tell the truth."""
     rise = np.linspace(1 / 3, 5 / 3, len(whole))
     rates = (error_rate * rise * rng.lognormal(0, 0.5, len(whole)) / np.exp(0.125)).clip(1e-4, 0.6)
-    wrong = rng.random(len(whole)) < (rates if error_rate else 0)
-    letters = [str(rng.choice(list("ACGT".replace(a, "")))) if bad else a for a, bad in zip(whole, wrong, strict=True)]
-    return "".join(letters), "".join(chr(33 + int(q)) for q in np.floor(-10 * np.log10(rates)))
+    letters = list(whole)
+    for place in np.flatnonzero(rng.random(len(whole)) < (rates if error_rate else 0)):
+        letters[place] = _random("ACGT".replace(letters[place], ""), rng)
+    qualities = (33 + np.floor(-10 * np.log10(rates))).astype(np.uint8)
+    return "".join(letters), qualities.tobytes().decode()
 
 
 def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, str]]:
