@@ -69,6 +69,8 @@ def test_real_file_is_the_one_of_the_catalogue(name):
     assert datasets.verify(name) == datasets.Check(name, "ok", datasets.path(name), item.sha256)
     if item.kind in {"pairs", "hairpins", "table"}:
         assert content.count(b"\n") - 1 == item.rows
+    elif item.kind == "fastq":
+        assert content.count(b"\n") == 4 * item.rows
     elif item.rows is not None:
         assert content.count(b">") == item.rows
 
