@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mirscope import align, io, isomir, reads, rna, runs, tables
+from mirscope import align, io, isomir, reads, rna, runs, tables, workers
 from mirscope.annotation import Annotation
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
@@ -273,7 +273,12 @@ def supported(chimeras: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def interactions(
-    chimeras: pd.DataFrame, library: Library, settings: Settings, *, annotation: Annotation | None = None
+    chimeras: pd.DataFrame,
+    library: Library,
+    settings: Settings,
+    *,
+    annotation: Annotation | None = None,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Interactions, columns `tables.INTERACTIONS`, most molecules first; and the chimeras with a column `interaction`,
     the row of theirs, without those whose extended target is too short.
@@ -286,6 +291,7 @@ def interactions(
         library: what they were found in.
         settings: of the extension.
         annotation: where the transcripts lie on the genome.
+        threads: processes, for duplexes that are worth it.
     """
     references = {record.id: record.sequence for record in library.references.mirnas}
     number = {name: i for i, name in enumerate(library.transcripts.names)}
@@ -324,13 +330,24 @@ def interactions(
     sites = [library.transcripts.sequence(number[name], start, end) for name, start, end in places]
     found.insert(3, "target_seq", pd.Series(sites, index=found.index, dtype="str"))
     duplexes = list(zip(found["mirna_seq"], sites, strict=True))
-    found["seed_type"] = pd.Series([rna.seed_type(*pair) for pair in duplexes], index=found.index, dtype="str")
-    found["mfe"] = pd.Series([rna.duplex_mfe(*pair) for pair in duplexes], index=found.index, dtype="float64")
+    parts = (duplexes[low : low + _DUPLEXES] for low in range(0, len(duplexes), _DUPLEXES))
+    processes = threads if len(duplexes) > 2 * _DUPLEXES else 1
+    bound = [row for part in workers.in_order(_bound, None, parts, processes=processes) for row in part]
+    found["seed_type"] = pd.Series([seed for seed, _ in bound], index=found.index, dtype="str")
+    found["mfe"] = pd.Series([mfe for _, mfe in bound], index=found.index, dtype="float64")
     if annotation is not None:
         found = _annotated(found, annotation, [library.transcripts.length(number[name]) for name in found["gene_id"]])
     order = found.sort_values(["n_molecules", "e_value"], ascending=[False, True], kind="stable").index
     table["interaction"] = table["interaction"].map({old: new for new, old in enumerate(order)})
     return found.loc[order].reset_index(drop=True), table.sort_index()
+
+
+_DUPLEXES = 2000  # of a part; a millisecond each
+
+
+def _bound(_: None, duplexes: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
+    """Seed type and energy of pairs of a miRNA and a site."""
+    return [(rna.seed_type(*pair), rna.duplex_mfe(*pair)) for pair in duplexes]
 
 
 def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[int]) -> pd.DataFrame:
@@ -435,7 +452,7 @@ def search_files(
     found["q_value"] = q_values(found["e_value"].to_numpy(), false["e_value"].to_numpy())
     first = found.drop_duplicates("read_seq")
     believed = supported(found[found["q_value"] <= settings.most_false], settings)
-    pairs, kept = interactions(believed, library, settings, annotation=annotation)
+    pairs, kept = interactions(believed, library, settings, annotation=annotation, threads=threads)
     summary = {
         "reads": ready.summary,
         "engine": engine,

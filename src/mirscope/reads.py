@@ -250,7 +250,7 @@ def run(reads: Iterable[Read], steps: Sequence[Step], counts: Counter[str]) -> I
 # ------------------------------------------------------------------------------------------------------------ collapse
 
 
-@dataclass
+@dataclass(slots=True)
 class Fragment:
     """Reads of one sequence."""
 
