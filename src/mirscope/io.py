@@ -1,4 +1,4 @@
-"""Files in and out: FASTA, FASTQ, pair tables, site tables, BED, GFF3, miTAR's FASTA, Keras weights.
+"""Files in and out: FASTA, FASTQ, pair tables, site tables, BED, GFF3, mirGFF3, miTAR's FASTA, Keras weights.
 
 Sequences become capitals A C G U N here and nowhere else. Files are plain or gzip, told by their content; `-` is stdin
 or stdout. What is wrong with a file is one `InputError` naming file, line and value. Outputs appear under their final
@@ -24,6 +24,7 @@ from itertools import count, islice, takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
+from urllib.parse import unquote
 
 import dnaio
 import numpy as np
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from mirscope import rna
 from mirscope import tables as checks
 from mirscope.errors import InputError, RepeatedIdError, SequenceError, TableError, UsageError, WeightsError
-from mirscope.tables import HAIRPINS, PAIRS, SITES, Column
+from mirscope.tables import HAIRPINS, ISOMIRS, PAIRS, SITES, Column
 
 log = logging.getLogger("mirscope")
 
@@ -141,6 +142,55 @@ def iter_fasta(path: str | Path, *, unique: bool = True) -> Iterator[Record]:
 def read_fasta(path: str | Path, *, unique: bool = True) -> list[Record]:
     """All records of a FASTA or FASTQ file; see `iter_fasta`."""
     return list(iter_fasta(path, unique=unique))
+
+
+def iter_fastq(path: str | Path) -> Iterator[dnaio.SequenceRecord]:
+    """The reads of a FASTQ file as they are (`name`, `sequence`, `qualities`), one at a time and in its order.
+
+    Letters stay as they were sequenced, DNA as a rule, since adapters are cut off before anything else.
+
+    Args:
+        path: plain or gzip, told by its content; `-` is stdin.
+
+    Raises:
+        InputError: the file cannot be read, is no FASTQ, or a read has not one quality a nucleotide.
+        SequenceError: a read holds a letter that is no nucleotide.
+    """
+    name = _name(path)
+    n_reads = 0
+    with _input(path) as (stream, head):
+        if not _is_fastq(head, name):
+            raise InputError("the file is FASTA, without qualities; expected FASTQ", path=name)
+        try:
+            for read in dnaio.FastqReader(stream):
+                n_reads += 1
+                if read.sequence.encode().translate(None, _PLAIN + _AMBIGUOUS):
+                    normalise(read.sequence, path=name, line=4 * n_reads - 2, record=read.id)
+                yield read
+        except dnaio.FileFormatError as broken:
+            at = None if broken.line is None else broken.line + 1
+            raise InputError(_one_line(broken.message), path=name, line=at) from None
+        except UnicodeDecodeError:
+            raise InputError("not ASCII text; expected FASTQ", path=name, line=4 * n_reads + 1) from None
+    if not n_reads:
+        raise InputError("no reads; expected FASTQ", path=name)
+
+
+def holds_fastq(path: str | Path) -> bool:
+    """Whether the file is FASTQ rather than FASTA.
+
+    Raises:
+        InputError: it cannot be read, or is neither.
+    """
+    with _input(path) as (_, head):
+        return _is_fastq(head, _name(path))
+
+
+def write_fastq(reads: Iterable[dnaio.SequenceRecord], path: str | Path) -> None:
+    """Write reads as FASTQ; `-` is stdout, `.gz` compresses."""
+    with _output(path) as file:
+        for read in reads:
+            file.write(read.fastq_bytes())
 
 
 @dataclass(frozen=True)
@@ -933,6 +983,127 @@ def write_sites_fasta(
                     header = f">{mirna}|{target}|{counts[mirna]}|{-(-start // stride)}|{score:.6g}"
                     strand = mirnas[mirna][::-1].ljust(mirna_length, "N")
                     file.write(f"{header}\n{strand}{current.sequence[start:end].ljust(window, 'N')}\n".encode())
+
+
+# ------------------------------------------------------------------------------------------------------------ isomiRs
+
+_MIRGFF3 = {"UID": "uid", "Name": "mirna_id", "Parent": "hairpin_id", "Variant": "variant", "Cigar": "cigar"}
+_ONTOLOGY = {"mirbase": "doi:10.25504/fairsharing.hmgte8", "mirgenedb": "http://mirgenedb.org"}
+
+
+def write_mirgff3(
+    isomirs: pd.DataFrame, path: str | Path, *, sample: str = "reads", database: str = "miRBase", command: str = ""
+) -> None:
+    """Write isomiRs as mirGFF3 1.2 (github.com/miRTop/mirGFF3), 1-based and closed, nucleotides as DNA.
+
+    Where no hairpin is known the miRNA stands in its place, as sequence and as `Parent`. DMISO's classes are the
+    attribute `classes`.
+
+    Args:
+        isomirs: columns of `tables.ISOMIRS`.
+        path: `-` is stdout; `.gz` compresses.
+        sample: name of the sequenced specimen.
+        database: of the miRNAs, with its release: miRBase22, MirGeneDB3.0.
+        command: that made the table.
+    """
+    ontology = next((link for word, link in _ONTOLOGY.items() if word in database.lower()), "Custom")
+    header = ["## mirGFF3. VERSION 1.2", f"##source-ontology: {database} {ontology}", "## TOOLS: mirscope"]
+    header += [f"## CMD: {_one_line(command)}"] * bool(command)
+    header += [f"## COLDATA: {_GFF3_VALUE.sub(_percent, sample)}"]
+    with _output(path) as file:
+        file.write("".join(f"{line}\n" for line in header).encode())
+        for row in isomirs.to_dict("records"):
+            mirna = _GFF3_VALUE.sub(_percent, row["mirna_id"])
+            parent = _GFF3_VALUE.sub(_percent, row["hairpin_id"]) or mirna
+            kind = "ref_miRNA" if row["variant"] == "NA" else "isomiR"
+            attributes = [
+                f"Read={row['sequence'].replace('U', 'T')}",
+                f"UID={row['uid']}",
+                f"Name={mirna}",
+                f"Parent={parent}",
+                f"Variant={row['variant']}",
+                f"Cigar={row['cigar']}",
+                f"Expression={row['n_reads']}",
+                f"Filter={row['filter']}",
+                f"Hits={row['n_hits']}",
+            ]
+            attributes += [f"classes={row['classes'].replace(';', ',')}"] * bool(row["classes"])
+            seqid = _GFF3_SEQID.sub(_percent, row["hairpin_id"] or row["mirna_id"])
+            fields = seqid, database, kind, str(row["start"] + 1), str(row["end"]), ".", "+", ".", "; ".join(attributes)
+            file.write(("\t".join(fields) + "\n").encode())
+
+
+def read_mirgff3(path: str | Path) -> pd.DataFrame:
+    """The isomiRs of a mirGFF3 file, in its order: columns of `tables.ISOMIRS`; reads are the sum over specimens.
+
+    `classes` is empty where the file does not give it, as `hairpin_id` where the parent is the miRNA itself. A
+    sequence that is not given is that of the UID.
+
+    Raises:
+        InputError: the file cannot be read.
+        TableError: not mirGFF3, or a line lacks a field or holds what it should not.
+        SequenceError: a letter that is no nucleotide.
+    """
+    name, rows, versioned = _name(path), [], False
+    for number, line in iter_lines(path):
+        versioned |= line.startswith("#") and "VERSION" in line
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not versioned:
+            raise TableError("no line '## mirGFF3. VERSION' before it; expected mirGFF3", path=name, line=number)
+        rows.append(_mirgff3_row(line, name, number))
+    table = pd.DataFrame(rows, columns=[column.name for column in ISOMIRS])
+    if not versioned:
+        raise TableError("no line '## mirGFF3. VERSION'; expected mirGFF3", path=name)
+    checks.check(table, ISOMIRS, path=name)
+    return table
+
+
+def write_hyb(chimeras: pd.DataFrame, path: str | Path) -> None:
+    """Write chimeras in the format of Hyb (Travis et al. 2014; as hybkit reads it): 16 columns, no header, DNA, 1-based
+    and closed, the part first that the read begins with. The score of a part is not given.
+
+    Args:
+        chimeras: columns of `tables.CHIMERAS`, and `mfe`, kcal/mol.
+        path: `-` is stdout; `.gz` compresses.
+    """
+    with _output(path) as file:
+        for number, row in enumerate(chimeras.to_dict("records"), 1):
+            on_mirna = row["reference_start"] + 1, row["reference_end"]
+            mirna = row["mirna_id"], row["mirna_start"] + 1, row["mirna_end"], *on_mirna, "."
+            target = row["target_id"], row["target_start"] + 1, row["target_end"], row["start"] + 1, row["end"], "."
+            parts = [("microRNA", mirna), ("mRNA", target)][:: 1 if row["mirna_first"] else -1]
+            flags = f"count_total={row['n_reads']};seg1_type={parts[0][0]};seg2_type={parts[1][0]}"
+            name = f"{number}_{row['n_reads']}"
+            fields = name, row["read_seq"].replace("U", "T"), f"{row['mfe']:.2f}", *parts[0][1], *parts[1][1], flags
+            file.write(("\t".join(map(str, fields)) + "\n").encode())
+
+
+def _mirgff3_row(line: str, name: str, number: int) -> dict[str, Any]:
+    fields = line.split("\t")
+    if len(fields) != 9:
+        raise TableError(f"{len(fields)} fields; expected 9", path=name, line=number)
+    pairs = (item.strip().partition("=") for item in fields[8].split(";"))
+    attributes = {key: unquote(value.strip()) for key, _, value in pairs if key}
+    missing = [key for key in (*_MIRGFF3, "Expression") if key not in attributes]
+    if missing:
+        raise TableError(f"no attribute {', '.join(missing)}", path=name, line=number)
+    row: dict[str, Any] = {ours: attributes[theirs] for theirs, ours in _MIRGFF3.items()}
+    try:
+        row["start"], row["end"] = int(fields[3]) - 1, int(fields[4])
+        row["n_reads"] = sum(int(float(n)) for n in attributes["Expression"].split(",") if n)
+        row["n_hits"] = int(attributes.get("Hits", "1"))
+    except ValueError as error:
+        raise TableError(f"{error}; expected whole numbers", path=name, line=number) from None
+    letters = attributes.get("Read", "")
+    try:
+        row["sequence"] = normalise(letters, path=name, line=number)[0] if letters else rna.sequence_of(row["uid"])
+    except ValueError as error:
+        raise TableError(str(error), path=name, line=number) from None
+    row["hairpin_id"] = "" if row["hairpin_id"] == row["mirna_id"] else row["hairpin_id"]
+    row["classes"] = attributes.get("classes", "").replace(",", ";")
+    row["filter"] = attributes.get("Filter", "PASS")
+    return row
 
 
 # -------------------------------------------------------------------------------------------------------------- Keras

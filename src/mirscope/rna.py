@@ -200,6 +200,54 @@ def reverse_complement(sequence: str) -> str:
     return sequence.translate(_COMPLEMENT)[::-1]
 
 
+_PLATE = "BD0EF1HI2JK3LM4NO5PQ6RS7UV8WX9YZ"
+
+
+def uid(sequence: str, prefix: str = "iso") -> str:
+    """The name that the sequence alone determines, `iso-22-...` (MINTplates of Pliatsika et al. 2016, as mirGFF3 asks).
+
+    Five nucleotides are a number of two digits to the base 32; the rest at the 3' end is numbered with the shorter
+    ones first, without a leading zero.
+
+    Raises:
+        ValueError: N in the sequence.
+    """
+    if set(sequence) - set("ACGU"):
+        raise ValueError(f"{sequence!r} is no sequence of A C G U; expected no N")
+    text = []
+    for start in range(0, len(sequence), 5):
+        piece = sequence[start : start + 5]
+        number = sum("ACGU".index(letter) * 4**place for place, letter in enumerate(reversed(piece)))
+        if len(piece) < 5:
+            number += sum(4**n for n in range(1, len(piece)))
+        text.append((_PLATE[number // 32] if len(piece) == 5 or number >= 32 else "") + _PLATE[number % 32])
+    return f"{prefix}-{len(sequence)}-{''.join(text)}"
+
+
+def sequence_of(name: str) -> str:
+    """The sequence of a `uid`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    *_, length, plate = name.split("-") if name.count("-") else ("", "", "")
+    if not length.isdigit() or set(plate) - set(_PLATE):
+        raise ValueError(f"{name!r} is no UID; expected prefix-length-code")
+    n_whole, rest = divmod(int(length), 5)
+    pieces = [(5, plate[2 * i : 2 * i + 2]) for i in range(n_whole)] + [(rest, plate[2 * n_whole :])] * bool(rest)
+    text = []
+    for size, digits in pieces:
+        number = 0
+        for digit in digits:
+            number = number * 32 + _PLATE.index(digit)
+        number -= sum(4**n for n in range(1, size)) if size < 5 else 0
+        text.append("".join("ACGU"[number // 4**place % 4] for place in reversed(range(size))))
+    sequence = "".join(text)
+    if uid(sequence, name.rsplit("-", 2)[0]) != name:
+        raise ValueError(f"{name!r} is no UID; expected prefix-length-code")
+    return sequence
+
+
 @dataclass(frozen=True)
 class SeedType:
     """A class of perfect match to the miRNA's 5' part (TargetScan's definitions; Bartel 2009, Friedman 2009).

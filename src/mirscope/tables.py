@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,92 @@ LOCI = (
 )
 """A place of a genome that may make a miRNA: its hairpin as of `CALLS`; in order of sequence, start, strand."""
 
+ISOMIRS = (
+    Column("sequence", "text", "as read, 5'->3'"),
+    Column("uid", "text", "name that the sequence determines: iso-, its length, its MINTplate"),
+    Column("mirna_id", "text", "name of the reference miRNA"),
+    Column("hairpin_id", "text", "hairpin that it was placed on; empty: none known"),
+    Column("start", "integer", "first templated nt on the hairpin, or on the miRNA where none is known, 0-based"),
+    Column("end", "integer", "after the last templated nt there"),
+    Column("variant", "text", "the field's words (mirGFF3 1.2), joined by commas; NA: the reference itself"),
+    Column("cigar", "text", "M a match, I an added nt, a letter the template's own where another was read"),
+    Column("classes", "text", "of the eight of DMISO's paper, joined by ; and empty: exact"),
+    Column("n_hits", "integer", "miRNAs that explain it as well, this one included"),
+    Column("n_reads", "integer", "reads"),
+    Column("filter", "text", "PASS, or REJECT: and why"),
+)
+"""A sequence read of a miRNA; in order of miRNA, most reads first."""
+
+CHIMERAS = (
+    Column("read_id", "text", "the first read of this sequence"),
+    Column("read_seq", "text", "read, trimmed, 5'->3'"),
+    Column("n_reads", "integer", "reads of this sequence"),
+    Column("n_molecules", "integer", "of them, those of one UMI as one"),
+    Column("mirna_id", "text", "name of the miRNA"),
+    Column("mirna_seq", "text", "miRNA part as read, 5'->3'"),
+    Column("mirna_start", "integer", "first nt of it in the read, 0-based"),
+    Column("mirna_end", "integer", "after the last nt of it in the read"),
+    Column("reference_start", "integer", "first nt of the miRNA that aligns, 0-based"),
+    Column("reference_end", "integer", "after the last nt of the miRNA that aligns"),
+    Column("variant", "text", "as in ISOMIRS"),
+    Column("classes", "text", "as in ISOMIRS"),
+    Column("quality", "integer", "lowest of a nt of it that is not the miRNA's; -1: none such, or not known"),
+    Column("target_id", "text", "id of the transcript"),
+    Column("target_start", "integer", "first nt of the target part in the read, 0-based"),
+    Column("target_end", "integer", "after the last nt of it in the read"),
+    Column("start", "integer", "first nt of the target part on the transcript, 0-based"),
+    Column("end", "integer", "after the last nt of it on the transcript"),
+    Column("mirna_first", "label", "1: the miRNA is the 5' part of the read"),
+    Column("gap", "integer", "nt between the parts; below 0: shared by them"),
+    Column("e_value", "number", "product of both parts' E-values"),
+    Column("n_ties", "integer", "pairs as good, this one included"),
+    Column("q_value", "score", "share of false ones expected among chimeras as good", required=False),
+)
+"""A read of a miRNA joined to its target; in the order of the reads."""
+
+TRUTH = (
+    Column("read_id", "text", "name of the read"),
+    Column("molecule", "integer", "reads of one number are copies"),
+    Column("kind", "text", "chimera, target_alone or mirna_alone"),
+    Column("mirna_id", "text", "name of the miRNA; empty: none"),
+    Column("mirna_seq", "text", "miRNA part, 5'->3'"),
+    Column("variant", "text", "as in ISOMIRS"),
+    Column("classes", "text", "as in ISOMIRS"),
+    Column("target_id", "text", "id of the transcript; empty: none"),
+    Column("start", "integer", "first nt of the target part on it, 0-based; -1: none"),
+    Column("end", "integer", "after the last nt of it; -1: none"),
+    Column("mirna_first", "label", "1: the miRNA is the 5' part"),
+)
+"""What a simulated read is; in the order of the reads."""
+
+INTERACTIONS = (
+    Column("mirna_id", "text", "name of the miRNA"),
+    Column("mirna_seq", "text", "miRNA or isomiR, 5'->3'"),
+    Column("gene_id", "text", "id of the transcript"),
+    Column("target_seq", "text", "site, extended, 5'->3'"),
+    Column("start", "integer", "first nt of the site on the transcript, 0-based"),
+    Column("end", "integer", "after the last nt of the site, extension included"),
+    Column("n_reads", "integer", "reads"),
+    Column("n_molecules", "integer", "reads, those of one sequence and UMI as one"),
+    Column("n_chimeras", "integer", "different reads"),
+    Column("n_mirna_first", "integer", "different reads with the miRNA at the 5' end"),
+    Column("variant", "text", "as in ISOMIRS"),
+    Column("classes", "text", "as in ISOMIRS"),
+    Column("seed_type", "text", "best seed match within the site; empty: none"),
+    Column("mfe", "number", "energy of the best duplex, kcal/mol"),
+    Column("e_value", "number", "least product of both parts' E-values"),
+    Column("n_ties", "integer", "places as good as the one chosen, least of its reads"),
+    Column(
+        "q_value", "score", "share of false ones expected among chimeras as good, least of its reads", required=False
+    ),
+    Column("region", "text", "5'UTR, CDS, 3'UTR or noncoding; empty: not known", required=False),
+    Column("chrom", "text", "chromosome; empty: not known", required=False),
+    Column("chrom_start", "integer", "first nt on the chromosome, introns within; -1: not known", required=False),
+    Column("chrom_end", "integer", "after the last nt there; -1: not known", required=False),
+    Column("strand", "text", "of the transcript", required=False),
+)
+"""A miRNA and a site that were ligated; most molecules first."""
+
 SITES = (
     Column("mirna_id", "text", "name of the miRNA"),
     Column("target_id", "text", "id of the transcript"),
@@ -125,6 +212,16 @@ _EXPECTED = {
     "label": "0 or 1",
     "score": "a number from 0 to 1",
 }
+
+
+_DTYPES = {"text": "str", "integer": "int64", "number": "float64", "label": "int64", "score": "float64"}
+
+
+def table(rows: Sequence[Sequence[object]], columns: tuple[Column, ...]) -> pd.DataFrame:
+    """Rows of values in the order of the required columns, each of its kind, whether there are rows or none."""
+    given = [column for column in columns if column.required]
+    named = pd.DataFrame(rows, columns=[column.name for column in given])
+    return named.astype({column.name: _DTYPES[column.kind] for column in given})
 
 
 def check(table: pd.DataFrame, columns: tuple[Column, ...], *, path: str | Path | None = None) -> None:

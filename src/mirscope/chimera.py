@@ -1,0 +1,498 @@
+"""From reads of AGO experiments to who bound whom: chimeras of a miRNA and its target.
+
+Reads are made ready (`reads`), those with a miRNA kept, both parts placed (`align`), pairs of parts chosen by the rules
+of Talukder et al. 2022 (DMISO), the miRNA part called as an isomiR (`isomir`), the target part extended, and chimeras
+of one miRNA and overlapping sites joined to interactions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mirscope import align, io, isomir, reads, rna, runs, tables, workers
+from mirscope.annotation import Annotation
+from mirscope.errors import InputError, UsageError
+from mirscope.io import Record
+from mirscope.isomir import Isomir, References
+from mirscope.reads import Fragment
+from mirscope.tables import CHIMERAS, INTERACTIONS
+
+_WORDS = 8, 12  # nt of the words of few and of many transcripts; of each length a word comes about once by chance
+_AT_ONCE = 20_000  # reads whose pairs are weighed together
+_SHORTEST_TRANSCRIPTS = 45
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What counts as a chimera; defaults are the paper's where it says one."""
+
+    engine: align.Engine = "index"
+    e_value: float = 0.1
+    """Most of both parts."""
+    most_gap: int = 4
+    """nt between the parts, or shared by them, at most."""
+    top: int = 1
+    """Pairs of a read."""
+    most_false: float = 1.0
+    """Share of false ones among the chimeras that are kept (`q_values`); 1: all are, as the paper has it."""
+    most_changes: int = 3
+    """Substituted and added nucleotides of an isomiR."""
+    least_chimeras: int = 10
+    """Of a miRNA."""
+    least_reads: int = 10
+    """Of an isomiR."""
+    least_quality: int = 31
+    """Of each differing nucleotide of an isomiR."""
+    extension: int = 25
+    """nt of the transcript behind the target part."""
+    least_target: int = 30
+    """nt, extended."""
+
+    def __post_init__(self) -> None:
+        if self.engine not in align.ENGINES:
+            raise UsageError(f"engine {self.engine!r}; expected {' or '.join(align.ENGINES)}")
+        if not self.e_value > 0:
+            raise UsageError(f"E-value {self.e_value:g}; expected more than 0")
+        for name in ("top", "least_chimeras", "least_reads"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} {getattr(self, name)}; expected 1 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """What the parts of chimeras are looked for in."""
+
+    references: References
+    transcripts: align.Index
+
+    @classmethod
+    def of(cls, references: References, transcripts: Sequence[Record]) -> Library:
+        """The library of miRNAs and transcripts.
+
+        Raises:
+            InputError: the transcripts are too short to be some.
+        """
+        length = float(np.median([len(record.sequence) for record in transcripts]))
+        if length < _SHORTEST_TRANSCRIPTS:
+            problem = f"sequences of {length:.0f} nt (median); expected transcripts"
+            raise InputError(f"{problem}: are miRNAs and targets swapped?")
+        n_nt = sum(len(record.sequence) for record in transcripts)
+        return cls(references, align.Index.build(transcripts, int(np.clip(math.ceil(math.log(n_nt, 4)), *_WORDS))))
+
+
+FATES = {
+    "no_mirna": "no miRNA in it",
+    "no_transcript": "a miRNA, and no transcript",
+    "apart": "both, but not side by side: further from each other than the gap, or sharing more",
+    "one_transcript": "one place of one transcript explains it as well",
+    "no_isomir": "what lies beside the target differs too much from the miRNA",
+    "chimera": "a chimera",
+}
+"""What becomes of a read, in the order of the questions asked."""
+
+
+def chimeras(
+    fragments: Mapping[str, Fragment], library: Library, settings: Settings | None = None, *, threads: int = 1
+) -> tuple[pd.DataFrame, pd.Series]:
+    """The chimeras among reads, columns `tables.CHIMERAS`, in the order of the reads and the best pair first; and the
+    fate of each fragment, one of `FATES`.
+
+    Args:
+        fragments: different sequences, of `reads.collapse`.
+        library: miRNAs and transcripts.
+        settings: what counts as one.
+        threads: cores.
+    """
+    settings, sequences = settings or Settings(), list(fragments)
+    fates = np.full(len(sequences), "no_mirna", dtype=object)
+    rows: list[tuple[Any, ...]] = []
+    caller = _Caller(library.references, settings)
+    search = {"e_value": settings.e_value, "engine": settings.engine, "threads": threads}
+    for low in range(0, len(sequences), _AT_ONCE):
+        some, fate = sequences[low : low + _AT_ONCE], fates[low : low + _AT_ONCE]
+        mirna_hits = align.find(some, library.references.index, most=10, **search)  # type: ignore[arg-type]
+        numbers = mirna_hits["query"].unique()
+        fate[numbers] = "no_transcript"
+        hits = align.find([some[i] for i in numbers], library.transcripts, most=50, **search)  # type: ignore[arg-type]
+        hits["query"] = numbers[hits["query"]]
+        fate[hits["query"].unique()] = "apart"
+        pairs = _pairs(mirna_hits, hits, settings)
+        fate[pairs["query"].unique()] = "one_transcript"
+        pairs = _not_linear(pairs, hits)
+        for number, group in align.by_query(pairs):
+            chosen = caller.choose(some[number], group)
+            fate[number] = "chimera" if chosen else "no_isomir"
+            rows += [_row(some[number], fragments[some[number]], choice, n, library) for choice, n in chosen]
+    return tables.table(rows, CHIMERAS), pd.Series(fates, index=sequences, dtype="str")
+
+
+def _pairs(mirna_hits: pd.DataFrame, hits: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Pairs of hits side by side in a read, by read and then best first."""
+    pairs = mirna_hits.merge(hits, on="query", suffixes=("", "_target"))
+    first = pairs["query_start_target"] - pairs["query_end"]
+    last = pairs["query_start"] - pairs["query_end_target"]
+    pairs["mirna_first"] = pairs["query_start"] < pairs["query_start_target"]
+    pairs["gap"] = first.where(pairs["mirna_first"], last)
+    pairs = pairs[pairs["gap"].abs() <= settings.most_gap].copy()
+    pairs["sum"] = pairs["score"] + pairs["score_target"]  # the product of E-values falls as this grows
+    order = np.lexsort((pairs["gap"].abs(), -pairs["score"], -pairs["sum"], pairs["query"]))
+    return pairs.iloc[order]
+
+
+def _not_linear(pairs: pd.DataFrame, hits: pd.DataFrame) -> pd.DataFrame:
+    """Without pairs of reads that one place of one transcript explains as well."""
+    whole = hits.groupby("query")["score"].max()
+    return pairs[pairs["sum"] > pairs["query"].map(whole)]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A pair of a read."""
+
+    pair: Any
+    """A row of `_pairs`."""
+    isomir: Isomir
+    part: tuple[int, int]
+    """The miRNA part, on the read."""
+
+    @property
+    def rank(self) -> tuple[float, float, float]:
+        """Least is best: both E-values, then the miRNA's, then the isomiR's changes."""
+        return -self.pair.sum, -self.pair.score, self.isomir.n_changes
+
+
+class _Caller:
+    """Chooses the pairs of a read, with the isomiR that each miRNA part is."""
+
+    def __init__(self, references: References, settings: Settings) -> None:
+        self.references, self.settings = references, settings
+        self._known: dict[tuple[str, int], Isomir | None] = {}
+
+    def choose(self, sequence: str, pairs: Sequence[Any]) -> list[tuple[_Choice, int]]:
+        """The best of pairs (rows of `_pairs`), each with how many are as good; what is no isomiR does not count."""
+        found: list[_Choice] = []
+        for pair in pairs:
+            if len(found) >= self.settings.top and pair.sum < found[-1].pair.sum:
+                break
+            part = self._part(sequence, pair)
+            called = self._call(sequence[slice(*part)], pair.reference)
+            if called is not None:
+                found.append(_Choice(pair, called, part))
+        found.sort(key=lambda choice: choice.rank)
+        ties = Counter(choice.rank for choice in found)
+        return [(choice, ties[choice.rank]) for choice in found[: self.settings.top]]
+
+    def _part(self, sequence: str, pair: Any) -> tuple[int, int]:
+        """The miRNA part: to the read's end where that is near; nt between it and a target behind it are its 3' end."""
+        near, length = self.settings.most_gap, len(self.references.mirnas[pair.reference].sequence)
+        start, end = pair.query_start, pair.query_end
+        if pair.mirna_first:
+            start = 0 if start <= near else start - _missing(pair.start, start)
+            return start, max(end, pair.query_start_target)
+        rest = len(sequence) - end
+        end = len(sequence) if rest <= near else end + _missing(length - pair.end, rest)
+        return start - _missing(pair.start, start - pair.query_end_target), end
+
+    def _call(self, part: str, mirna: int) -> Isomir | None:
+        if (part, mirna) not in self._known:
+            called = self.references.call(part, mirna)
+            fits = called is not None and len(called[0].changed) <= self.settings.most_changes
+            self._known[part, mirna] = called[0] if called and fits else None
+        return self._known[part, mirna]
+
+
+def _missing(n: int, room: int) -> int:
+    """Nucleotides at an end of the miRNA that its hit leaves out, if they are few enough to be replaced ones."""
+    return int(n) if n <= min(3, room) else 0
+
+
+def _row(sequence: str, fragment: Fragment, choice: _Choice, n_ties: int, library: Library) -> tuple[Any, ...]:
+    pair, called, part = choice.pair, choice.isomir, choice.part
+    qualities = [fragment.qualities[part[0] + place] - 33 for place in called.changed] if fragment.qualities else []
+    name = library.references.mirnas[pair.reference].id
+    words = called.variant, ";".join(called.classes), min(qualities, default=-1)
+    mirna = name, called.sequence, *part, pair.start, pair.end, *words
+    target = library.transcripts.names[pair.reference_target], pair.query_start_target, pair.query_end_target
+    whole = fragment.read_id, sequence, fragment.n_reads, fragment.n_molecules
+    e_value = pair.e_value * pair.e_value_target
+    rest = pair.start_target, pair.end_target, int(pair.mirna_first), pair.gap, e_value, n_ties
+    return *whole, *mirna, *target, *rest
+
+
+# ---------------------------------------------------------------------------------------------------------- confidence
+
+
+def decoys(library: Library) -> Library:
+    """The library with its miRNAs backwards: as many, of the same letters, and what is found of them is false."""
+    backwards = tuple(Record(record.id, record.sequence[::-1]) for record in library.references.mirnas)
+    return Library(References(backwards, word=library.references.word), library.transcripts)
+
+
+def q_values(e_values: NDArray[np.float64], false: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of false ones expected among calls as good, for each call.
+
+    Args:
+        e_values: of the calls.
+        false: of the calls of `decoys`.
+    """
+    order = np.argsort(e_values, kind="stable")
+    ranked = e_values[order]
+    n_calls = np.searchsorted(ranked, ranked, side="right")
+    rates = np.searchsorted(np.sort(false), ranked, side="right") / n_calls
+    q = np.empty(len(e_values))
+    q[order] = np.minimum.accumulate(rates[::-1])[::-1].clip(max=1)
+    return q
+
+
+# -------------------------------------------------------------------------------------------------------- interactions
+
+
+def supported(chimeras: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Chimeras of miRNAs that are in enough of them, with column `filter`: whether their isomiR is to be believed.
+
+    Exact miRNAs pass; others where enough reads have them with good qualities of all nucleotides that differ.
+    """
+    n_mirna = chimeras.groupby("mirna_id")["n_molecules"].transform("sum")
+    kept = chimeras[n_mirna >= settings.least_chimeras].copy()
+    good = (kept["quality"] < 0) | (kept["quality"] >= settings.least_quality)
+    part = [kept["mirna_id"], kept["mirna_seq"]]
+    n_good = kept["n_reads"].where(good, 0).groupby(part).transform("sum")
+    n_all = kept["n_reads"].groupby(part).transform("sum")
+    words = np.where(n_all >= settings.least_reads, "REJECT:quality", "REJECT:lowcount")
+    passed = (kept["variant"] == "NA") | (n_good >= settings.least_reads)
+    return kept.assign(filter=np.where(passed, "PASS", words))
+
+
+def interactions(
+    chimeras: pd.DataFrame,
+    library: Library,
+    settings: Settings,
+    *,
+    annotation: Annotation | None = None,
+    threads: int = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Interactions, columns `tables.INTERACTIONS`, most molecules first; and the chimeras with a column `interaction`,
+    the row of theirs, without those whose extended target is too short.
+
+    Chimeras of the same miRNA sequence and overlapping target parts of a transcript are one. An isomiR that is not to
+    be believed counts as its reference.
+
+    Args:
+        chimeras: of `supported`.
+        library: what they were found in.
+        settings: of the extension.
+        annotation: where the transcripts lie on the genome.
+        threads: processes, for duplexes that are worth it.
+    """
+    references = {record.id: record.sequence for record in library.references.mirnas}
+    number = {name: i for i, name in enumerate(library.transcripts.names)}
+    length = chimeras["target_id"].map(lambda name: library.transcripts.length(number[name])).astype("int64")
+    end = np.minimum(chimeras["end"] + settings.extension, length)
+    believed = chimeras["filter"] == "PASS"
+    table = chimeras.assign(
+        mirna_seq=chimeras["mirna_seq"].where(believed, chimeras["mirna_id"].map(references)),
+        variant=chimeras["variant"].where(believed, "NA"),
+        classes=chimeras["classes"].where(believed, ""),
+        site_end=end,
+    )
+    table = table[end - table["start"] >= settings.least_target]
+    key = ["mirna_id", "mirna_seq", "target_id"]
+    table = table.sort_values([*key, "start", "end"], kind="stable")
+    reach = table.groupby(key)["end"].cummax().groupby([table[name] for name in key]).shift(fill_value=-1)
+    table["interaction"] = (table["start"] >= reach).cumsum() - 1
+    groups = table.groupby("interaction", sort=True)
+    found = groups.agg(
+        mirna_id=("mirna_id", "first"),
+        mirna_seq=("mirna_seq", "first"),
+        gene_id=("target_id", "first"),
+        start=("start", "min"),
+        end=("site_end", "max"),
+        n_reads=("n_reads", "sum"),
+        n_molecules=("n_molecules", "sum"),
+        n_chimeras=("read_id", "size"),
+        n_mirna_first=("mirna_first", "sum"),
+        variant=("variant", "first"),
+        classes=("classes", "first"),
+        e_value=("e_value", "min"),
+        n_ties=("n_ties", "min"),
+        **({"q_value": ("q_value", "min")} if "q_value" in table else {}),
+    )
+    places = zip(found["gene_id"], found["start"], found["end"], strict=True)
+    sites = [library.transcripts.sequence(number[name], start, end) for name, start, end in places]
+    found.insert(3, "target_seq", pd.Series(sites, index=found.index, dtype="str"))
+    duplexes = list(zip(found["mirna_seq"], sites, strict=True))
+    parts = (duplexes[low : low + _DUPLEXES] for low in range(0, len(duplexes), _DUPLEXES))
+    processes = threads if len(duplexes) > 2 * _DUPLEXES else 1
+    bound = [row for part in workers.in_order(_bound, None, parts, processes=processes) for row in part]
+    found["seed_type"] = pd.Series([seed for seed, _ in bound], index=found.index, dtype="str")
+    found["mfe"] = pd.Series([mfe for _, mfe in bound], index=found.index, dtype="float64")
+    if annotation is not None:
+        found = _annotated(found, annotation, [library.transcripts.length(number[name]) for name in found["gene_id"]])
+    order = found.sort_values(["n_molecules", "e_value"], ascending=[False, True], kind="stable").index
+    table["interaction"] = table["interaction"].map({old: new for new, old in enumerate(order)})
+    return found.loc[order].reset_index(drop=True), table.sort_index()
+
+
+_DUPLEXES = 2000  # of a part; a millisecond each
+
+
+def _bound(_: None, duplexes: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
+    """Seed type and energy of pairs of a miRNA and a site."""
+    return [(rna.seed_type(*pair), rna.duplex_mfe(*pair)) for pair in duplexes]
+
+
+def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[int]) -> pd.DataFrame:
+    """With region and genome interval of each site, empty and -1 where the transcript is not known."""
+    rows = []
+    for name, start, end, length in zip(found["gene_id"], found["start"], found["end"], lengths, strict=True):
+        transcript = annotation.find(name)
+        offset = transcript.offset(length) if transcript else None
+        if transcript is None or offset is None:
+            rows.append(("", "", -1, -1, ""))
+            continue
+        ends = transcript.to_genome([offset + start, offset + end - 1])
+        middle = int(transcript.to_genome(offset + (start + end) // 2))
+        where = transcript.contig, int(ends.min()), int(ends.max()) + 1, transcript.strand
+        rows.append((_region(transcript.coding, transcript.strand, middle), *where))
+    columns = ["region", "chrom", "chrom_start", "chrom_end", "strand"]
+    return found.join(pd.DataFrame(rows, columns=columns, index=found.index))
+
+
+def _region(coding: tuple[int, int] | None, strand: str, place: int) -> str:
+    if coding is None:
+        return "noncoding"
+    if coding[0] <= place < coding[1]:
+        return "CDS"
+    return "5'UTR" if (place < coding[0]) == (strand == "+") else "3'UTR"
+
+
+def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame:
+    """The miRNA parts of chimeras (of `supported`) as `tables.ISOMIRS`."""
+    numbers = {record.id: i for i, record in enumerate(references.mirnas)}
+    rows = []
+    sums = chimeras.groupby(["mirna_id", "mirna_seq", "filter"], as_index=False)["n_reads"].sum()
+    for name, sequence, keep, n_reads in sums.itertuples(index=False, name=None):
+        called = references.call(sequence, numbers[name])
+        assert called is not None  # it was called when its read was
+        rows.append(isomir.row(called[0], name, *called[1:], n_reads, keep, 1))
+    return isomir.ordered(rows)
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+FILES = ("interactions.tsv", "interactions.hyb", "targets.bed", "isomirs.gff3", "pairs.tsv", "report.json")
+
+
+@dataclass(frozen=True)
+class _HasMirna:
+    """Says which sequences hold a miRNA, of any of several lists."""
+
+    indexes: tuple[align.Index, ...]
+    settings: Settings
+
+    def __call__(self, sequences: list[str]) -> set[int]:
+        search = {"e_value": self.settings.e_value, "engine": self.settings.engine, "most": 1}
+        return {n for index in self.indexes for n in align.find(sequences, index, **search)["query"]}  # type: ignore[arg-type]
+
+
+def search_files(
+    path: str | Path,
+    library: Library,
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    preparation: reads.Preparation | None = None,
+    annotation: Annotation | None = None,
+    database: str = "miRBase",
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> dict[str, Any]:
+    """Write `FILES` of a FASTQ file's chimeras to `folder`; what `report.json` holds.
+
+    Args:
+        path: a file, since it is read twice.
+        library: miRNAs and transcripts.
+        folder: made if needed.
+        settings: what counts as a chimera.
+        preparation: of the reads.
+        annotation: where the transcripts lie on the genome.
+        database: of the miRNAs, for the GFF3.
+        threads: cores.
+        report: called with the reads of each part when it is done.
+
+    Raises:
+        InputError: bad input.
+        UsageError: BLAST+ is asked for and not installed.
+    """
+    settings = settings or Settings()
+    engine: dict[str, str] = {"name": settings.engine}
+    if settings.engine == "blast":
+        engine["version"] = align.blast_version()
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file; expected a folder to write to", path=folder)
+    backwards, index = decoys(library), library.references.index
+    keep = _HasMirna((index, backwards.references.index), settings)
+    preparation = preparation or reads.Preparation()
+    ready = reads.made_ready(path, index, preparation, keep=keep, threads=threads, report=report)
+    fragments = ready.fragments
+    found, fates = chimeras(fragments, library, settings, threads=threads)
+    n_reads = pd.Series([fragment.n_reads for fragment in fragments.values()], index=fates.index, dtype="int64")
+    ends = n_reads.groupby(fates).sum().reindex(list(FATES), fill_value=0)
+    ends["no_mirna"] += ready.n_left_out
+    false, _ = chimeras(fragments, backwards, settings, threads=threads)
+    found["q_value"] = q_values(found["e_value"].to_numpy(), false["e_value"].to_numpy())
+    first = found.drop_duplicates("read_seq")
+    believed = supported(found[found["q_value"] <= settings.most_false], settings)
+    pairs, kept = interactions(believed, library, settings, annotation=annotation, threads=threads)
+    summary = {
+        "reads": ready.summary,
+        "engine": engine,
+        "n_reads": {
+            **{fate: int(n) for fate, n in ends.items()},
+            "chimera_of_decoys": int(false.drop_duplicates("read_seq")["n_reads"].sum()),
+            "of_frequent_mirnas": int(believed.drop_duplicates("read_seq")["n_reads"].sum()),
+            "in_interactions": int(kept.drop_duplicates("read_seq")["n_reads"].sum()),
+        },
+        "n_molecules": int(first["n_molecules"].sum()),
+        "n_interactions": len(pairs),
+        "mirna_first": int(first.loc[first["mirna_first"] == 1, "n_reads"].sum()),
+        "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
+        "classes": isomir.class_counts(first),
+        "settings": asdict(settings),
+        "run": runs.environment(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = [column.name for column in INTERACTIONS if column.name in pairs]
+    tables.check(pairs, INTERACTIONS)
+    io.write_tsv(pairs, folder / "interactions.tsv", columns)
+    io.write_hyb(kept.assign(mfe=kept["interaction"].map(pairs["mfe"])), folder / "interactions.hyb")
+    io.write_bed(_bed(pairs), folder / "targets.bed")
+    sample = Path(path).name.split(".")[0]
+    io.write_mirgff3(
+        isomir_table(believed, library.references), folder / "isomirs.gff3", sample=sample, database=database
+    )
+    io.write_tsv(
+        pairs.assign(label=1), folder / "pairs.tsv", ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
+    )
+    runs.write_json(folder / "report.json", summary)
+    return summary
+
+
+def _ranks(chimeras: pd.DataFrame, column: str) -> pd.Series:
+    return chimeras.groupby(column)["n_molecules"].sum().sort_values(ascending=False, kind="stable")
+
+
+def _bed(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Sites as `io.write_bed` takes them: the BED's score is the molecules, 1000 at most."""
+    score = pairs["n_molecules"].clip(upper=1000) / 1000
+    sites = pairs[["mirna_id", "start", "end", "seed_type"]].assign(target_id=pairs["gene_id"], score=score, strand="+")
+    return sites.sort_values(["target_id", "start", "end", "mirna_id"])

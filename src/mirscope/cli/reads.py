@@ -1,0 +1,265 @@
+"""The commands that go from sequencing reads to isomiRs and interactions."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, spooled
+from mirscope.errors import InputError
+
+if TYPE_CHECKING:
+    from mirscope.isomir import References
+
+READS = "Reads"
+Mirnas = Annotated[Path, typer.Option("--mirnas", metavar="FASTA", help="Mature miRNAs.")]
+Hairpins = Annotated[
+    Path | None,
+    typer.Option(
+        "--hairpins",
+        metavar="FASTA",
+        help="Hairpins: tell what lies beyond a miRNA's ends from what was added.",
+    ),
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        metavar="DNA|none",
+        help="3' adapter to cut off.",
+        show_default="the one found in the reads",
+        rich_help_panel=READS,
+    ),
+]
+Prefix = Annotated[
+    int | None,
+    typer.Option(
+        "--prefix",
+        metavar="NT",
+        min=0,
+        help="5' barcode to cut off; 0: none.",
+        show_default="as the miRNAs tell",
+        rich_help_panel=READS,
+    ),
+]
+Umi = Annotated[bool, typer.Option(help="A random 5' barcode tells molecules apart.", rich_help_panel=READS)]
+CutQuality = Annotated[int, typer.Option("--cut-quality", min=0, help="Cut 3' ends of less.", rich_help_panel=READS)]
+MostErrors = Annotated[
+    float,
+    typer.Option("--max-errors", min=0, help="Leave out reads of more expected errors a nt.", rich_help_panel=READS),
+]
+LeastReads = Annotated[int, typer.Option("--min-reads", min=1, help="Reads that an isomiR must have.")]
+LeastQuality = Annotated[
+    int, typer.Option("--min-quality", min=0, help="Quality that each nt must have which is not the miRNA's.")
+]
+Database = Annotated[str, typer.Option(help="Of the miRNAs, with its release, for the GFF3 (miRBase22).")]
+log = logging.getLogger("mirscope")
+
+
+@app.command()
+def chimeras(
+    reads: Annotated[Path, typer.Argument(help="Reads, FASTQ; - is stdin.")],
+    mirnas: Mirnas,
+    transcripts: Annotated[Path, typer.Option("--transcripts", metavar="FASTA", help="Where targets are looked for.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("results"),
+    hairpins: Hairpins = None,
+    gtf: Annotated[
+        Path | None, typer.Option(metavar="GTF|GFF3", help="Where the transcripts lie: adds region and genome.")
+    ] = None,
+    engine: Annotated[
+        Literal["index", "blast"], typer.Option(help="Our own index, or NCBI BLAST+ if it is installed.")
+    ] = "index",
+    e_value: Annotated[float, typer.Option("--e-value", help="Most of either part.")] = 0.1,
+    gap: Annotated[int, typer.Option(min=0, help="nt between the parts, or shared, at most.")] = 4,
+    top: Annotated[int, typer.Option(min=1, help="Pairs of a read at most.")] = 1,
+    most_false: Annotated[
+        float, typer.Option("--fdr", min=0, max=1, help="Share of false chimeras; 1: keep all, as the paper.")
+    ] = 1.0,
+    least_chimeras: Annotated[int, typer.Option("--min-chimeras", min=1, help="That a miRNA must be in.")] = 10,
+    least_reads: LeastReads = 10,
+    least_quality: LeastQuality = 31,
+    extension: Annotated[int, typer.Option(min=0, help="nt of the transcript added behind the target part.")] = 25,
+    least_target: Annotated[int, typer.Option("--min-target", min=1, help="nt, extended.")] = 30,
+    adapter: Adapter = None,
+    prefix: Prefix = None,
+    umi: Umi = True,
+    cut_quality: CutQuality = 3,
+    most_errors: MostErrors = 0.05,
+    database: Database = "miRBase",
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find miRNAs joined to their targets in reads of CLASH, eCLIP and the like.
+
+    Adapter and barcode are found in the reads and cut off. A chimera is a miRNA (first or last) and a stretch of a
+    transcript side by side. Writes to the output folder: interactions.tsv, interactions.hyb, targets.bed,
+    isomirs.gff3 (mirGFF3), pairs.tsv (for mirscope train), report.json (how many reads went which way).
+
+    Examples:
+
+      mirscope chimeras reads.fastq.gz --mirnas mature.fa --transcripts transcripts.fa.gz -o clash
+
+      mirscope chimeras reads.fastq.gz --mirnas mature.fa --transcripts utrs.fa --adapter none --prefix 5 -o clash
+    """
+    begin(quiet)
+    from mirscope import annotation, chimera, io
+    from mirscope.reads import Preparation
+
+    settings = chimera.Settings(
+        engine=engine,
+        e_value=e_value,
+        most_gap=gap,
+        top=top,
+        most_false=most_false,
+        least_chimeras=least_chimeras,
+        least_reads=least_reads,
+        least_quality=least_quality,
+        extension=extension,
+        least_target=least_target,
+    )
+    preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
+    references = _references(mirnas, hairpins)
+    try:
+        library = chimera.Library.of(references, io.read_fasta(transcripts))
+    except InputError as error:
+        error.path = error.path or transcripts
+        raise
+    places = annotation.read_annotation(gtf) if gtf else None
+    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+        summary = chimera.search_files(
+            path,
+            library,
+            output,
+            settings=settings,
+            preparation=preparation,
+            annotation=places,
+            database=database,
+            threads=threads,
+            report=advance,
+        )
+    log.info("%s", summary["reads"]["state"]["says"])
+    ends = summary["n_reads"]
+    counts = (f"{number:,}" for number in (summary["reads"]["n_reads"], ends["chimera"], ends["in_interactions"]))
+    log.info("%s reads, %s chimeric, %s of them in %s interactions", *counts, f"{summary['n_interactions']:,}")
+    log.info("results: %s", " ".join(str(output / name) for name in chimera.FILES))
+
+
+@app.command()
+def isomirs(
+    reads: Annotated[Path, typer.Argument(help="Small RNAs: FASTQ, or FASTA (id_x12: 12 reads); - is stdin.")],
+    mirnas: Mirnas,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("results"),
+    hairpins: Hairpins = None,
+    least_reads: LeastReads = 10,
+    least_quality: LeastQuality = 31,
+    most_changes: Annotated[int, typer.Option("--max-changes", min=0, help="Substituted and added nt at most.")] = 3,
+    adapter: Adapter = None,
+    prefix: Prefix = None,
+    umi: Umi = True,
+    cut_quality: CutQuality = 3,
+    most_errors: MostErrors = 0.05,
+    database: Database = "miRBase",
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Tell isomiRs in small-RNA reads from their miRNAs.
+
+    Writes to the output folder: isomirs.tsv, isomirs.gff3 (mirGFF3 1.2), report.json.
+
+    Examples:
+
+      mirscope isomirs small_rna.fastq.gz --mirnas mature.fa --hairpins hairpin.fa -o isomirs
+    """
+    begin(quiet)
+    from mirscope import isomir
+    from mirscope.reads import Preparation
+
+    settings = isomir.Settings(most_changes=most_changes, least_reads=least_reads, least_quality=least_quality)
+    preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
+    references = _references(mirnas, hairpins)
+    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+        summary = isomir.search_files(
+            path,
+            references,
+            output,
+            settings=settings,
+            preparation=preparation,
+            database=database,
+            threads=threads,
+            report=advance,
+        )
+    if summary["reads"]:
+        log.info("%s", summary["reads"]["state"]["says"])
+    names = "n_reads", "n_reads_called", "n_reads_passed", "n_sequences_passed"
+    counts = (f"{summary[name]:,}" for name in names)
+    log.info("%s reads, %s of a miRNA, %s believed (%s sequences)", *counts)
+    log.info("results: %s", " ".join(str(output / name) for name in isomir.FILES))
+
+
+def _adapter(adapter: str | None) -> str | None:
+    return "" if adapter == "none" else adapter
+
+
+def _references(mirnas: Path, hairpins: Path | None) -> References:
+    from mirscope import io
+    from mirscope.isomir import References
+
+    try:
+        return References.of(io.read_fasta(mirnas), io.read_fasta(hairpins) if hairpins else ())
+    except InputError as error:
+        error.path = error.path or mirnas
+        raise
+
+
+simulate = typer.Typer(help="Make reads whose truth is known.", no_args_is_help=True)
+app.add_typer(simulate, name="simulate")
+
+
+@simulate.command("chimeras")
+def simulate_chimeras(
+    mirnas: Mirnas,
+    transcripts: Annotated[Path, typer.Option("--transcripts", metavar="FASTA", help="Where targets come from.")],
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            "--parts",
+            metavar="PAIRS",
+            help="A table or data set of pairs, whose miRNAs as read are joined.",
+            show_default="the miRNAs themselves",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("simulated"),
+    n_molecules: Annotated[int, typer.Option("-n", min=1, help="Molecules; each is read once or more.")] = 1000,
+    error_rate: Annotated[float, typer.Option(help="Substitutions a nt, mean.")] = 0.001,
+    random_state: Annotated[int, typer.Option(help="The same gives the same.", rich_help_panel=RUN)] = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make reads of chimeras, of targets alone and of miRNAs alone.
+
+    Writes to the output folder: reads.fastq.gz and truth.tsv, which says what each read is.
+
+    Examples:
+
+      mirscope simulate chimeras --mirnas mature.fa --transcripts utrs.fa --parts clash_hejret2023_realseq -n 5000
+    """
+    begin(quiet)
+    from mirscope import datasets, io
+    from mirscope import simulate as library
+
+    references = _references(mirnas, None)
+    if parts is None:
+        drawn = [(record.id, record.sequence) for record in references.mirnas]
+    else:
+        path = Path(parts) if Path(parts).exists() else datasets.path(parts)
+        drawn = library.real_parts(io.read_pairs(path), references)
+    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate)
+    fastq, truth = library.chimeras(drawn, io.read_fasta(transcripts), references, settings, random_state=random_state)
+    library.write(fastq, truth, output)
+    log.info("%s reads of %s molecules", f"{len(fastq):,}", f"{n_molecules:,}")
+    log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")

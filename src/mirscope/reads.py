@@ -1,0 +1,437 @@
+"""Sequencing reads made ready: what was done to them already, what to cut off, which to keep, how often each came.
+
+A step is a small callable, `step(read, tags)`, that gives the read, cut or whole, or `None` where it is not worth
+keeping (the way of cutadapt, whose adapter search and quality trimming these steps use). `run` counts what each did.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import dnaio
+import numpy as np
+from cutadapt.adapters import BackAdapter
+from cutadapt.qualtrim import expected_errors, quality_trim_index
+
+from mirscope import align, io, workers
+from mirscope.errors import UsageError
+
+ADAPTERS = {
+    "Illumina TruSeq": "AGATCGGAAGAGC",
+    "Illumina small RNA": "TGGAATTCTCGGGTGCCAAGG",
+    "Illumina small RNA 1.0": "TCGTATGCCGTCTTCTGCTTG",
+    "Nextera": "CTGTCTCTTATA",
+    "QIAseq miRNA": "AACTGTAGGCACCATCAAT",
+    "HITS-CLIP L3": "GTGTCAGTCACTTCCAGCGG",
+    "BGI": "AAGTCGGAGGCCAAGCGGTC",
+}
+"""3' adapters that are looked for."""
+
+LOOKED_AT = 20_000
+"""Reads from which the state is told."""
+LEAST_RANDOM = 4
+"""Random letters that make a prefix a UMI."""
+_SHARE = 0.005  # of reads with an adapter, from which on it is taken to be there
+_HEAD = 12  # of an adapter, nt; 1e-5 of the reads of 100 nt hold them by chance
+_PREFIX = range(3, 21)  # nt before the miRNA that may be a barcode
+_FIXED = 0.8  # share of one letter that makes it fixed
+_STARTS = 20  # reads with a miRNA that a prefix is told from
+
+Read = dnaio.SequenceRecord
+Tags = dict[str, str]
+
+
+class Step(Protocol):
+    """A step: what it says of the reads that it changed or lost, and what it leaves of a read."""
+
+    name: str
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, cut or whole; `None`: lost."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the reads look like, from the first of them."""
+
+    n_reads: int
+    """Reads looked at."""
+    shortest: int
+    longest: int
+    adapter: str = ""
+    """3' adapter, DNA; empty: none."""
+    adapter_name: str = ""
+    adapter_share: float = 0.0
+    """Of reads that hold the adapter's first 12 nt."""
+    prefix: str = ""
+    """5' barcode as letters, N a random one; empty: none."""
+    prefix_share: float = 0.0
+    """Of reads with a miRNA near their start, whose miRNA starts within 3 nt after the prefix."""
+
+    @property
+    def umi(self) -> bool:
+        """Whether the prefix tells molecules apart."""
+        return self.prefix.count("N") >= LEAST_RANDOM
+
+    def __str__(self) -> str:
+        found = [f"reads of {self.shortest}" + (f"-{self.longest} nt" if self.longest > self.shortest else " nt")]
+        if self.adapter:
+            found.append(f"3' adapter {self.adapter} ({self.adapter_name}) in {100 * self.adapter_share:.0f} %")
+        elif self.longest > self.shortest:
+            found.append("no known adapter and unequal lengths: trimmed already")
+        else:
+            found.append("no known 3' adapter")
+        if self.prefix:
+            found.append(f"5' {'UMI' if self.umi else 'barcode'} {self.prefix}")
+        else:
+            found.append("no 5' barcode seen")
+        return "; ".join(found)
+
+
+def look(reads: Iterable[Read], mirnas: align.Index) -> State:
+    """The state of reads, told from the first `LOOKED_AT`.
+
+    An adapter is one of `ADAPTERS`, where .5 % of the reads hold it. A 5' barcode is seen by the miRNAs: they start
+    behind it, so it is as long as the place where at least a fifth of them start, the first such place. Letters of
+    which four in five are the same are fixed, others random.
+    """
+    some = list(islice(reads, LOOKED_AT))
+    if not some:
+        return State(0, 0, 0)
+    letters = [read.sequence.upper() for read in some]
+    lengths = [len(text) for text in letters]
+    state: dict[str, Any] = {"n_reads": len(some), "shortest": min(lengths), "longest": max(lengths)}
+    shares = {name: np.mean([adapter[:_HEAD] in text for text in letters]) for name, adapter in ADAPTERS.items()}
+    name = max(shares, key=lambda name: shares[name])
+    if shares[name] >= _SHARE:
+        state |= {"adapter": ADAPTERS[name], "adapter_name": name, "adapter_share": round(float(shares[name]), 4)}
+    length, share = _prefix_length(letters, mirnas)
+    if length:
+        columns = zip(*(text[:length] for text in letters if len(text) >= length), strict=True)
+        counts = (Counter(column).most_common(1)[0] for column in columns)
+        prefix = "".join(letter if n >= _FIXED * len(letters) else "N" for letter, n in counts)
+        state |= {"prefix": prefix, "prefix_share": round(share, 4)}
+    return State(**state)
+
+
+def _prefix_length(letters: Sequence[str], mirnas: align.Index) -> tuple[int, float]:
+    hits = align.find([to_rna(text[:50]) for text in letters], mirnas, e_value=0.01, most=1)
+    starts = hits.loc[(hits["start"] == 0) & (hits["query_start"] <= _PREFIX[-1]), "query_start"].to_numpy()
+    if len(starts) < _STARTS:
+        return 0, 0.0
+    counts = np.bincount(starts, minlength=_PREFIX[-1] + 4)
+    length = int(np.argmax(counts >= len(starts) / 5)) if counts.max() >= len(starts) / 5 else 0
+    return (length, counts[length : length + 4].sum() / len(starts)) if length in _PREFIX else (0, 0.0)
+
+
+def to_rna(letters: str) -> str:
+    """Letters of a read as RNA, capitals, what is ambiguous as N."""
+    return io.normalise(letters)[0]
+
+
+# --------------------------------------------------------------------------------------------------------------- steps
+
+
+@dataclass
+class CutQuality:
+    """Cuts off a 3' end of low quality, as BWA and cutadapt do."""
+
+    least: int
+    name: str = "low-quality 3' end cut"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, perhaps shorter."""
+        return read[: quality_trim_index(read.qualities, 0, self.least)[1]]
+
+
+@dataclass
+class CutAdapter:
+    """Cuts off a 3' adapter and all after it, as cutadapt does: a tenth of errors, 5 nt at the read's end at least."""
+
+    adapter: str
+    name: str = "3' adapter cut"
+    _finder: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._finder = BackAdapter(self.adapter, max_errors=0.1, min_overlap=5)
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read up to the adapter."""
+        match = self._finder.match_to(read.sequence)
+        return read if match is None else read[: match.rstart]
+
+
+@dataclass
+class CutPrefix:
+    """Cuts off a 5' barcode and remembers it as the tag `umi`."""
+
+    length: int
+    name: str = "5' barcode cut"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read behind the barcode."""
+        tags["umi"] = read.sequence[: self.length]
+        return read[self.length :]
+
+
+@dataclass
+class CutN:
+    """Cuts off unknown nucleotides at the 3' end."""
+
+    name: str = "3' N cut"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, perhaps shorter."""
+        return read[: len(read.sequence.rstrip("Nn"))]
+
+
+@dataclass
+class LongEnough:
+    """Keeps reads of a length."""
+
+    least: int
+    name: str = "too short"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, or `None`."""
+        return read if len(read) >= self.least else None
+
+
+@dataclass
+class GoodEnough:
+    """Keeps reads of few expected errors a nucleotide."""
+
+    most: float
+    name: str = "low quality"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, or `None`."""
+        return read if expected_errors(read.qualities) <= self.most * len(read) else None
+
+
+@dataclass
+class WithoutN:
+    """Keeps reads in which every nucleotide is known."""
+
+    name: str = "with N"
+
+    def __call__(self, read: Read, tags: Tags) -> Read | None:
+        """The read, or `None`."""
+        return None if set(read.sequence.upper()) - set("ACGTU") else read
+
+
+def run(reads: Iterable[Read], steps: Sequence[Step], counts: Counter[str]) -> Iterator[tuple[Read, Tags]]:
+    """What the steps leave of the reads, with its tags.
+
+    Args:
+        reads: any number.
+        steps: each sees what the one before left.
+        counts: reads that came (`reads`), that each step changed or lost (by its name), that are left (`kept`); added.
+    """
+    for read in reads:
+        counts["reads"] += 1
+        tags: Tags = {}
+        for step in steps:
+            left = step(read, tags)
+            counts[step.name] += left is None or len(left) != len(read)
+            if left is None:
+                break
+            read = left
+        else:
+            counts["kept"] += 1
+            yield read, tags
+
+
+# ------------------------------------------------------------------------------------------------------------ collapse
+
+
+@dataclass(slots=True)
+class Fragment:
+    """Reads of one sequence."""
+
+    n_reads: int = 0
+    umis: set[str] = field(default_factory=set)
+    qualities: bytes = b""
+    """Of each nucleotide the best that was read, as in FASTQ."""
+    read_id: str = ""
+    """The first of them."""
+
+    @property
+    def n_molecules(self) -> int:
+        """Reads, those of one UMI as one."""
+        return len(self.umis) or self.n_reads
+
+    def join(self, other: Fragment) -> None:
+        """Take in reads of the same sequence."""
+        self.n_reads += other.n_reads
+        self.umis |= other.umis
+        self.qualities = bytes(map(max, self.qualities, other.qualities)) if self.qualities else other.qualities
+        self.read_id = self.read_id or other.read_id
+
+
+def collapse(reads: Iterable[tuple[Read, Tags]], *, umi: bool = False) -> dict[str, Fragment]:
+    """The different sequences (RNA), in the order in which they came first.
+
+    Args:
+        reads: with their tags.
+        umi: the tag `umi` tells molecules apart; else every read is one.
+    """
+    found: dict[str, Fragment] = {}
+    for read, tags in reads:
+        one = Fragment(1, {tags["umi"]} if umi else set(), (read.qualities or "").encode(), read.id)
+        found.setdefault(to_rna(read.sequence), Fragment()).join(one)
+    return found
+
+
+AT_ONCE = 50_000
+"""Reads of a part."""
+
+
+@dataclass(frozen=True)
+class _Prepare:
+    steps: Sequence[Step]
+    umi: bool
+    keep: Callable[[list[str]], set[int]]
+
+
+def prepare(
+    path: str | Path,
+    steps: Sequence[Step],
+    *,
+    umi: bool = False,
+    keep: Callable[[list[str]], set[int]] | None = None,
+    processes: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> tuple[dict[str, Fragment], Counter[str]]:
+    """The different sequences that the steps leave of a FASTQ file and `keep` takes, and the counts of `run`.
+
+    Reads pass in parts; only what is taken stays in memory.
+
+    Args:
+        path: `-` is stdin.
+        steps: of `steps`.
+        umi: as in `collapse`.
+        keep: numbers of those sequences that are worth keeping; default all.
+        processes: parts at the same time.
+        report: called with the reads of each part when it is done.
+
+    Raises:
+        InputError: as `io.iter_fastq`.
+    """
+    all_of: dict[str, Fragment] = {}
+    counts: Counter[str] = Counter()
+    reads = io.iter_fastq(path)
+    parts = iter(lambda: list(islice(reads, AT_ONCE)), [])
+    shared = _Prepare(steps, umi, keep or _everything)
+    for found, part_counts in workers.in_order(_prepare, shared, parts, processes=processes):
+        for sequence, fragment in found.items():
+            all_of.setdefault(sequence, Fragment()).join(fragment)
+        counts += part_counts
+        report(part_counts["reads"])
+    return all_of, counts
+
+
+def _prepare(shared: _Prepare, reads: list[Read]) -> tuple[dict[str, Fragment], Counter[str]]:
+    counts: Counter[str] = Counter()
+    found = collapse(run(reads, shared.steps, counts), umi=shared.umi)
+    kept = shared.keep(list(found))
+    taken = {sequence: fragment for i, (sequence, fragment) in enumerate(found.items()) if i in kept}
+    counts["taken"] = sum(fragment.n_reads for fragment in taken.values())
+    return taken, counts
+
+
+def _everything(sequences: list[str]) -> set[int]:
+    return set(range(len(sequences)))
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a file's reads are made ready: what is looked for, and what is told instead."""
+
+    adapter: str | None = None
+    """3' adapter, DNA; `None`: what is found; empty: none."""
+    prefix: int | None = None
+    """nt to cut at the 5' end; `None`: what is found."""
+    umi: bool = True
+    """Let a random prefix tell molecules apart."""
+    least_quality: int = 3
+    """Of a 3' end; 3 cuts what Illumina marks as unreliable (2)."""
+    most_errors: float = 0.05
+    """Expected a nucleotide, in what is left."""
+    least_length: int = 15
+    """nt, of what is left."""
+
+    def __post_init__(self) -> None:
+        if set((self.adapter or "").upper()) - set("ACGTUN"):
+            raise UsageError(f"adapter {self.adapter!r}: expected letters A C G T N")
+        if (self.prefix or 0) < 0:
+            raise UsageError(f"prefix of {self.prefix} nt; expected 0 or more")
+
+    def steps(self, state: State) -> list[Step]:
+        """The steps for reads of this state."""
+        adapter = state.adapter if self.adapter is None else self.adapter.upper().replace("U", "T")
+        length = len(state.prefix) if self.prefix is None else self.prefix
+        cuts: list[Step] = [CutQuality(self.least_quality), CutN()]
+        cuts += [CutAdapter(adapter)] if adapter else []
+        cuts += [CutPrefix(length)] if length else []
+        return [*cuts, LongEnough(self.least_length), WithoutN(), GoodEnough(self.most_errors)]
+
+    def by_umi(self, state: State) -> bool:
+        """Whether molecules are told apart by the prefix."""
+        prefix = state.prefix if self.prefix is None else "N" * self.prefix
+        return self.umi and prefix.count("N") >= LEAST_RANDOM
+
+
+@dataclass(frozen=True)
+class Made:
+    """Reads made ready."""
+
+    fragments: dict[str, Fragment]
+    n_left_out: int
+    """Reads that the steps left and `keep` did not take."""
+    summary: dict[str, Any]
+    """State, steps and counts, ready for JSON."""
+
+
+def made_ready(
+    path: str | Path,
+    mirnas: align.Index,
+    preparation: Preparation,
+    *,
+    keep: Callable[[list[str]], set[int]] | None = None,
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> Made:
+    """The reads of a FASTQ file made ready: looked at, cut, filtered, collapsed.
+
+    Args:
+        path: a file, since it is read twice.
+        mirnas: tell where a barcode ends.
+        preparation: what is told instead of looked for.
+        keep: as in `prepare`.
+        threads: processes, for files that are worth it.
+        report: called with the reads of each part when it is done.
+
+    Raises:
+        InputError: as `io.iter_fastq`.
+    """
+    state = look(io.iter_fastq(path), mirnas)
+    steps, umi = preparation.steps(state), preparation.by_umi(state)
+    processes = threads if Path(path).stat().st_size > _WORTH_PROCESSES else 1
+    fragments, counts = prepare(path, steps, umi=umi, keep=keep, processes=processes, report=report)
+    done = [{"step": step.name, **_settings(step), "n_reads": counts[step.name]} for step in steps]
+    found = {**asdict(state), "says": str(state)}
+    summary = {"state": found, "umi": umi, "n_reads": counts["reads"], "steps": done, "n_kept": counts["kept"]}
+    return Made(fragments, counts["kept"] - counts["taken"], summary)
+
+
+_WORTH_PROCESSES = 20_000_000  # bytes
+
+
+def _settings(step: Step) -> dict[str, Any]:
+    return {key: value for key, value in vars(step).items() if key != "name" and not key.startswith("_")}
