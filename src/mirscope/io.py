@@ -1059,23 +1059,24 @@ def read_mirgff3(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def write_hyb(chimeras: pd.DataFrame, path: str | Path) -> None:
+def write_hyb(chimeras: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
     """Write chimeras in the format of Hyb (Travis et al. 2014; as hybkit reads it): 16 columns, no header, DNA, 1-based
     and closed, the part first that the read begins with. The score of a part is not given.
 
     Args:
-        chimeras: columns of `tables.CHIMERAS`, and `mfe`, kcal/mol.
+        chimeras: a table or chunks of it, columns of `tables.CHIMERAS`, and `mfe`, kcal/mol.
         path: `-` is stdout; `.gz` compresses.
     """
+    rows: Iterable[Any] = (row for table in _chunks(chimeras) for row in table.itertuples(index=False))
     with _output(path) as file:
-        for number, row in enumerate(chimeras.to_dict("records"), 1):
-            on_mirna = row["reference_start"] + 1, row["reference_end"]
-            mirna = row["mirna_id"], row["mirna_start"] + 1, row["mirna_end"], *on_mirna, "."
-            target = row["target_id"], row["target_start"] + 1, row["target_end"], row["start"] + 1, row["end"], "."
-            parts = [("microRNA", mirna), ("mRNA", target)][:: 1 if row["mirna_first"] else -1]
-            flags = f"count_total={row['n_reads']};seg1_type={parts[0][0]};seg2_type={parts[1][0]}"
-            name = f"{number}_{row['n_reads']}"
-            fields = name, row["read_seq"].replace("U", "T"), f"{row['mfe']:.2f}", *parts[0][1], *parts[1][1], flags
+        for number, row in enumerate(rows, 1):
+            on_mirna = row.reference_start + 1, row.reference_end
+            mirna = row.mirna_id, row.mirna_start + 1, row.mirna_end, *on_mirna, "."
+            target = row.target_id, row.target_start + 1, row.target_end, row.start + 1, row.end, "."
+            parts = [("microRNA", mirna), ("mRNA", target)][:: 1 if row.mirna_first else -1]
+            flags = f"count_total={row.n_reads};seg1_type={parts[0][0]};seg2_type={parts[1][0]}"
+            name = f"{number}_{row.n_reads}"
+            fields = name, row.read_seq.replace("U", "T"), f"{row.mfe:.2f}", *parts[0][1], *parts[1][1], flags
             file.write(("\t".join(map(str, fields)) + "\n").encode())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -56,6 +57,7 @@ LeastQuality = Annotated[
     int, typer.Option("--min-quality", min=0, help="Quality that each nt must have which is not the miRNA's.")
 ]
 Database = Annotated[str, typer.Option(help="Of the miRNAs, with its release, for the GFF3 (miRBase22).")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.", rich_help_panel=RUN)]
 log = logging.getLogger("mirscope")
 
 
@@ -90,6 +92,7 @@ def chimeras(
     most_errors: MostErrors = 0.05,
     database: Database = "miRBase",
     threads: Threads = CORES,
+    resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -129,7 +132,7 @@ def chimeras(
         error.path = error.path or transcripts
         raise
     places = annotation.read_annotation(gtf) if gtf else None
-    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+    with spooled(reads) as path:
         summary = chimera.search_files(
             path,
             library,
@@ -137,9 +140,11 @@ def chimeras(
             settings=settings,
             preparation=preparation,
             annotation=places,
+            sample=_sample(reads),
             database=database,
             threads=threads,
-            report=advance,
+            resume=resume,
+            progress=partial(bar, quiet=quiet),
         )
     log.info("%s", summary["reads"]["state"]["says"])
     ends = summary["n_reads"]
@@ -164,6 +169,7 @@ def isomirs(
     most_errors: MostErrors = 0.05,
     database: Database = "miRBase",
     threads: Threads = CORES,
+    resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -182,16 +188,18 @@ def isomirs(
     settings = isomir.Settings(most_changes=most_changes, least_reads=least_reads, least_quality=least_quality)
     preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
     references = _references(mirnas, hairpins)
-    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+    with spooled(reads) as path:
         summary = isomir.search_files(
             path,
             references,
             output,
             settings=settings,
             preparation=preparation,
+            sample=_sample(reads),
             database=database,
             threads=threads,
-            report=advance,
+            resume=resume,
+            progress=partial(bar, quiet=quiet),
         )
     if summary["reads"]:
         log.info("%s", summary["reads"]["state"]["says"])
@@ -199,6 +207,10 @@ def isomirs(
     counts = (f"{summary[name]:,}" for name in names)
     log.info("%s reads, %s of a miRNA, %s believed (%s sequences)", *counts)
     log.info("results: %s", " ".join(str(output / name) for name in isomir.FILES))
+
+
+def _sample(reads: Path) -> str:
+    return reads.name.split(".")[0] if reads.is_file() else "reads"
 
 
 def _adapter(adapter: str | None) -> str | None:
