@@ -188,9 +188,20 @@ def holds_fastq(path: str | Path) -> bool:
 
 def write_fastq(reads: Iterable[dnaio.SequenceRecord], path: str | Path) -> None:
     """Write reads as FASTQ; `-` is stdout, `.gz` compresses."""
-    with _output(path) as file:
-        for read in reads:
-            file.write(read.fastq_bytes())
+    with fastq_writer(path) as write:
+        write(reads)
+
+
+@contextlib.contextmanager
+def fastq_writer(path: str | Path) -> Iterator[Callable[[Iterable[dnaio.SequenceRecord]], None]]:
+    """A function that writes reads as FASTQ, some after the other; see `write_fastq`."""
+    with _output(path, level=1) as file:  # qualities are noise: more effort gains a tenth and takes four times as long
+
+        def write(reads: Iterable[dnaio.SequenceRecord]) -> None:
+            for read in reads:
+                file.write(read.fastq_bytes())
+
+        yield write
 
 
 @dataclass(frozen=True)
@@ -1253,14 +1264,14 @@ def iter_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _output(path: str | Path, *, compress: bool = True) -> Iterator[BinaryIO]:
+def _output(path: str | Path, *, compress: bool = True, level: int = 6) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     with atomic(path) as temporary, temporary.open("wb") as file:
         if compress and str(path).endswith(".gz"):
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+            with gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=file, mtime=0) as packed:
                 yield cast(BinaryIO, packed)
         else:
             yield file

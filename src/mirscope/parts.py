@@ -31,7 +31,7 @@ Job = TypeVar("Job")
 
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
-"""Shows how far a pass is: a block, by title and size (`None`: not known), with a function to call with what is done."""
+"""Shows how far a pass is: a block, of title and size (`None`: unknown), with a function to call with what is done."""
 
 
 @contextlib.contextmanager

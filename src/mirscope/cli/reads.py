@@ -248,7 +248,17 @@ def simulate_chimeras(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("simulated"),
     n_molecules: Annotated[int, typer.Option("-n", min=1, help="Molecules; each is read once or more.")] = 1000,
     error_rate: Annotated[float, typer.Option(help="Substitutions a nt, mean.")] = 0.001,
+    n_interactions: Annotated[
+        int,
+        typer.Option(
+            "--interactions",
+            min=0,
+            help="Different ones, the r-th as frequent as 1 / r.",
+            show_default="each chimera has its own",
+        ),
+    ] = 0,
     random_state: Annotated[int, typer.Option(help="The same gives the same.", rich_help_panel=RUN)] = 0,
+    threads: Threads = CORES,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -270,8 +280,17 @@ def simulate_chimeras(
     else:
         path = Path(parts) if Path(parts).exists() else datasets.path(parts)
         drawn = library.real_parts(io.read_pairs(path), references)
-    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate)
-    fastq, truth = library.chimeras(drawn, io.read_fasta(transcripts), references, settings, random_state=random_state)
-    library.write(fastq, truth, output)
-    log.info("%s reads of %s molecules", f"{len(fastq):,}", f"{n_molecules:,}")
+    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate, n_interactions=n_interactions)
+    with bar("molecules", n_molecules, quiet) as advance:
+        blocks = library.iter_chimeras(
+            drawn,
+            io.read_fasta(transcripts),
+            references,
+            settings,
+            random_state=random_state,
+            threads=threads,
+            report=advance,
+        )
+        n_reads = library.write(blocks, output)
+    log.info("%s reads of %s molecules", f"{n_reads:,}", f"{n_molecules:,}")
     log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
