@@ -162,29 +162,36 @@ CHIRA = {  # hand-checked, by the read's first letters; ChiRA itself knows no ga
 }
 
 
+def fragments(path, index, preparation, folder):
+    folder.mkdir()
+    ready, _ = reads.make_ready(path, index, preparation, folder)
+    return ready.fragments(0)[0]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_chira_example_every_read_is_explained(data_path, engine):
+def test_chira_example_every_read_is_explained(data_path, tmp_path, engine):
     references = io.read_fasta(data_path("mouse_chira_example_ref"))
     mirnas, transcripts = (
         list(filter(lambda one: ("miR" in one.id) == is_mirna, references)) for is_mirna in (True, False)
     )
     library = Library.of(References.of(mirnas), transcripts)
     path = data_path("mouse_chira_example_24reads")
-    made = reads.made_ready(path, library.references.index, Preparation())
-    assert sum(fragment.n_reads for fragment in made.fragments.values()) == 24
-    _, fates = chimera.chimeras(made.fragments, library, Settings(engine=engine))
+    made = fragments(path, library.references.index, Preparation(), tmp_path / "as seen")
+    assert sum(fragment.n_reads for fragment in made.values()) == 24
+    _, fates = chimera.chimeras(made, library, Settings(engine=engine))
     assert {sequence[:8]: fate for sequence, fate in fates.items()} == CHIRA
-    made = reads.made_ready(path, library.references.index, Preparation(prefix=5))
-    found, _ = chimera.chimeras(made.fragments, library, Settings(engine=engine, most_gap=6, most_changes=6))
+    made = fragments(path, library.references.index, Preparation(prefix=5), tmp_path / "cut")
+    found, _ = chimera.chimeras(made, library, Settings(engine=engine, most_gap=6, most_changes=6))
     row = found.set_index("mirna_id").loc["mmu-miR-20a-5p"]
     assert row[["target_id", "start", "end", "n_reads"]].tolist() == ["ENSMUST00000136025", 132, 142, 2]
 
 
-def test_mouse_mireclip_has_a_mirna_in_about_half(data_path):
+def test_mouse_mireclip_has_a_mirna_in_about_half(data_path, tmp_path):
     references = References.of(io.read_fasta(data_path("mouse_mature_mirbase_racoon")))
-    made = reads.made_ready(data_path("mouse_mireclip_mir181_IP10_1000"), references.index, Preparation())
-    hits = align.find(list(made.fragments), references.index, e_value=0.1, most=1)
-    n_reads = np.array([fragment.n_reads for fragment in made.fragments.values()])
+    path = data_path("mouse_mireclip_mir181_IP10_1000")
+    made = fragments(path, references.index, Preparation(), tmp_path / "parts")
+    hits = align.find(list(made), references.index, e_value=0.1, most=1)
+    n_reads = np.array([fragment.n_reads for fragment in made.values()])
     assert 450 <= n_reads[hits["query"]].sum() <= 550
     names = pd.Series([references.mirnas[i].id for i in hits["reference"]])
     assert names.str.startswith("mmu-miR-181").mean() > 0.8
@@ -298,6 +305,91 @@ def test_few_chimeras_give_empty_tables_and_no_failure(run, files):
     run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 10 -o . --quiet")
     run(COMMAND + " --min-chimeras 1000")
     assert (files / "out" / "pairs.tsv").read_text() == "mirna_id\tmirna_seq\tgene_id\ttarget_seq\tlabel\n"
+
+
+def outputs(folder):
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    report = json.loads(found.pop("report.json"))
+    return found, {key: value for key, value in report.items() if key != "run"}
+
+
+@pytest.fixture
+def many_parts(monkeypatch):
+    """Small files make many parts and shares."""
+    monkeypatch.setattr(reads, "AT_ONCE", 60)
+    monkeypatch.setattr(reads, "_SHARE_BYTES", 9_000)
+    monkeypatch.setattr(chimera, "_RANGE", 150)
+
+
+def test_parts_shares_and_processes_change_nothing(run, files, request, monkeypatch):
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 -o . --quiet")
+    run(COMMAND + " --top 2")
+    once = outputs(files / "out")
+    request.getfixturevalue("many_parts")
+    run(COMMAND + " --top 2")
+    assert outputs(files / "out") == once
+    monkeypatch.setattr(reads, "_WORTH_PROCESSES", 0)
+    run(COMMAND + " --top 2 --threads 2")
+    assert outputs(files / "out") == once
+    assert len(once[0]["interactions.hyb"].splitlines()) > 30
+
+
+@pytest.mark.usefixtures("many_parts")
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        (reads, "_collapse_part", 4),
+        (chimera, "_find", 1),
+        (chimera, "_find", 3),
+        (chimera, "_join", 2),
+        (io, "write_bed", 1),
+    ],
+)
+def test_a_run_that_was_killed_is_resumed(run, files, monkeypatch, module, name, call):
+    """To the same bytes, and without doing anything again."""
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 -o . --quiet")
+    real, calls, deadly = getattr(module, name), [], False
+
+    def counted(*arguments):
+        calls.append(arguments)
+        if deadly and len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(module, name, counted)
+    run(COMMAND + " --min-chimeras 2")
+    once, n_calls = outputs(files / "out"), len(calls)
+    shutil.rmtree(files / "out")
+    calls.clear()
+    deadly = True
+    run(COMMAND + " --min-chimeras 2", code=130)
+    deadly = False
+    if module is not io:
+        assert {path.name for path in (files / "out").iterdir()} == {"unfinished"}
+    for changed, what in ((" --min-chimeras 3", "settings"), (" --min-chimeras 2 --prefix 5", "preparation")):
+        _, err = run(COMMAND + changed + " --resume", code=2)
+        assert f"the unfinished search in out had other {what}; remove" in err
+    _, err = run(COMMAND + " --min-chimeras 2", code=2)
+    assert "out holds an unfinished search; --resume goes on with it" in err
+    assert len(calls) == call
+    run(COMMAND + " --min-chimeras 2 --resume")
+    assert outputs(files / "out") == once
+    assert len(calls) == n_calls + 1  # but the one that it died in
+
+
+@pytest.mark.usefixtures("many_parts")
+def test_other_reads_are_not_taken_for_those_of_the_unfinished_run(run, files, monkeypatch):
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 -o . --quiet")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chimera, "_find", stop)
+        run(COMMAND, code=130)
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 --random-state 1 -o . --quiet")
+    _, err = run(COMMAND + " --resume", code=2)
+    assert "had other reads" in err
 
 
 @pytest.mark.parametrize(

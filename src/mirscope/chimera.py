@@ -372,7 +372,8 @@ _DUPLEXES = 2000  # of a part; a millisecond each
 
 def _bound(_: None, duplexes: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
     """Seed type and energy of pairs of a miRNA and a site."""
-    return [(rna.seed_type(*pair), rna.duplex_mfe(*pair)) for pair in duplexes]
+    mirnas, sites = zip(*duplexes, strict=True)
+    return list(zip(rna.best_seed_types(mirnas, sites), map(rna.duplex_mfe, mirnas, sites), strict=True))
 
 
 def annotated(interactions: pd.DataFrame, annotation: Annotation, library: Library) -> pd.DataFrame:
