@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 from collections import Counter
+from io import TextIOWrapper
 
 import numpy as np
 import pandas as pd
@@ -417,12 +418,86 @@ def test_errors_of_one_line(run, files, monkeypatch, change, code, problem):
     assert not (files / "out").exists()
 
 
-def test_a_truncated_file_leaves_nothing_behind(run, files):
-    whole = gzip.compress(b"@a\nACGTACGTACGTACGTACGT\n+\nIIIIIIIIIIIIIIIIIIII\n" * 3000)
-    (files / "reads.fastq.gz").write_bytes(whole[:-40])
-    _, err = run(COMMAND, code=1)
-    assert "reads.fastq.gz: damaged gzip file" in err
-    assert not (files / "out").exists()
+READ = b"@a\nACGTACGTACGTACGTACGT\n+\nIIIIIIIIIIIIIIIIIIII\n"
+BAD_READS = {
+    "cut off": (gzip.compress(READ * 3000)[:-40], "damaged gzip file"),
+    "unequal lengths": (READ * 300 + READ[:-4] + b"\n", "1204: Length of sequence and qualities differ"),
+    "without qualities": (READ * 300 + READ[:24] + b"\n", "Premature end of file"),
+    "another letter": (READ * 300 + READ.replace(b"CGT\n", b"C!T\n"), "1202: a: unexpected '!' at position 19"),
+    "empty": (b"", "the file is empty"),
+    "nothing packed": (gzip.compress(b""), "the file is empty"),
+    "no text": (bytes(range(256)), "expected"),
+}
+
+
+@pytest.mark.usefixtures("many_parts")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bad", BAD_READS)
+def test_bad_reads_leave_nothing_behind(run, files, monkeypatch, bad, threads):
+    monkeypatch.setattr(reads, "_WORTH_PROCESSES", 0 if bad in ("cut off", "unequal lengths") else 1e9)
+    data, problem = BAD_READS[bad]
+    (files / "reads.fastq.gz").write_bytes(data)
+    for command in (COMMAND, "isomirs reads.fastq.gz --mirnas mirnas.fa -o out --quiet"):
+        _, err = run(f"{command} --threads {threads}", code=1)
+        assert err.startswith("mirscope: reads.fastq.gz:")
+        assert problem in err
+        assert err.count("\n") == 1
+        assert not (files / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to(run, files):
+    (files / "reads.fastq.gz").write_bytes(READ * 100)
+    for folder in ("reads.fastq.gz", "reads.fastq.gz/within", "/proc/within"):
+        _, err = run(f"{COMMAND} -o {folder}", code=1)
+        assert err.startswith(f"mirscope: {folder}")
+        assert err.count("\n") == 1
+    _, err = run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -o utrs.fa --quiet", code=1)
+    assert err == "mirscope: utrs.fa: is a file; expected a folder to write to\n"
+
+
+def test_bad_reads_do_not_cost_what_else_is_in_the_folder(run, files):
+    (files / "out").mkdir()
+    (files / "out" / "mine.txt").write_text("x")
+    (files / "reads.fastq.gz").write_bytes(BAD_READS["cut off"][0])
+    run(COMMAND, code=1)
+    assert [path.name for path in (files / "out").iterdir()] == ["mine.txt"]
+
+
+def test_stdin_is_as_a_file(run, files, monkeypatch):
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 200 -o . --quiet")
+    run(COMMAND)
+    once = outputs(files / "out")
+    for _ in range(2):
+        with TextIOWrapper((files / "reads.fastq.gz").open("rb")) as stdin, monkeypatch.context() as patch:
+            patch.setattr("sys.stdin", stdin)
+            run(COMMAND.replace("reads.fastq.gz", "-") + " --resume")
+        assert outputs(files / "out") == once
+
+
+def test_sites_come_again_as_asked(run, files):
+    """Of 4 interactions the first has 12 of 25 chimeras, and parts start near each other."""
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 2000 --interactions 4 -o . --quiet")
+    truth = pd.read_csv(files / "truth.tsv", sep="\t")
+    found = truth[truth["kind"] == "chimera"].drop_duplicates("molecule")
+    middle = (found["start"] + found["end"]) // 2
+    counts = found.groupby(["target_id", (middle + 5) // 40]).size()
+    assert counts.max() / len(found) == pytest.approx(12 / 25, abs=0.06)
+    assert len(counts) <= 8
+
+
+def test_blocks_and_processes_do_not_change_what_is_simulated(library, transcripts, monkeypatch):
+    monkeypatch.setattr(simulate, "BLOCK", 40)
+    parts = [("let-7a", LET7), ("miR-21", MIR21[:-1])]
+    settings = simulate.Settings(n_molecules=100)
+    made = [list(simulate.iter_chimeras(parts, transcripts, library.references, settings, threads=n)) for n in (1, 2)]
+    assert [len(fastq) for fastq, _ in made[0]] == [len(fastq) for fastq, _ in made[1]]
+    for (fastq, truth), (other, same) in zip(*made, strict=True):
+        assert fastq == other
+        assert truth.equals(same)
+        assert [read.name for read in fastq] == truth["read_id"].tolist()
+    whole = pd.concat([truth for _, truth in made[0]])
+    assert whole["read_id"].tolist() == [f"read{i}" for i in range(1, len(whole) + 1)]
+    assert [set(truth["molecule"] // 40) for _, truth in made[0]] == [{0}, {1}, {2}]
 
 
 def test_miRNA_table_is_isomirs(library, transcripts):  # noqa: N802

@@ -108,16 +108,17 @@ def iter_chimeras(
         what = "miRNA part is an isomiR of its miRNA" if not known else f"transcript has {settings.target[1]} nt"
         raise InputError(f"no {what}; expected at least one")
     maker = _Maker(known, long, references, settings, random_state)
-    starts = range(0, settings.n_molecules, BLOCK)
+    n = settings.n_molecules
+    jobs = [range(low, min(low + BLOCK, n)) for low in range(0, n, BLOCK)]
     n_reads = 0
-    made = workers.in_order(_block, maker, starts, processes=threads if len(starts) > 1 else 1)
-    for start, (fastq, truth) in zip(starts, made, strict=True):
+    made = workers.in_order(_block, maker, jobs, processes=threads if len(jobs) > 1 else 1)
+    for job, (fastq, truth) in zip(jobs, made, strict=True):
         names = [f"read{i}" for i in range(n_reads + 1, n_reads + len(fastq) + 1)]
         n_reads += len(fastq)
         for read, name in zip(fastq, names, strict=True):
             read.name = name
         yield fastq, truth.assign(read_id=pd.Series(names, dtype="str"))
-        report(min(BLOCK, settings.n_molecules - start))
+        report(len(job))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class _Maker:
     @cached_property
     def interactions(self) -> list[tuple[int, int]]:
         """Numbers of a part, and places in the transcripts; the most frequent first."""
-        rng, n = np.random.default_rng([self.random_state, BLOCK]), self.settings.n_interactions
+        rng, n = np.random.default_rng([self.random_state, 0, 1]), self.settings.n_interactions
         drawn = rng.integers(len(self.parts), size=n), rng.integers(self.ends[-1], size=n)
         return list(zip(drawn[0].tolist(), drawn[1].tolist(), strict=True))
 
@@ -182,12 +183,12 @@ class _Maker:
         return None if "N" in insert else (insert, (kind, *truth, *place, first))
 
 
-def _block(maker: _Maker, start: int) -> tuple[list[reads.Read], pd.DataFrame]:
-    """The reads of a block of molecules, not named yet, and their truth."""
-    settings, rng = maker.settings, np.random.default_rng([maker.random_state, start])
+def _block(maker: _Maker, numbers: range) -> tuple[list[reads.Read], pd.DataFrame]:
+    """The reads of molecules of these numbers, not named yet, and their truth."""
+    settings, rng = maker.settings, np.random.default_rng([maker.random_state, numbers.start])
     wholes: list[str] = []
     truths: list[tuple[Any, ...]] = []
-    for number in range(start, min(start + BLOCK, settings.n_molecules)):
+    for number in numbers:
         made = maker.molecule(rng)
         if made is None:
             continue
