@@ -497,12 +497,13 @@ def search_files(
             joined = parts.carry_out(
                 _join, joining, range(ready.n_shares), here, what="interactions", processes=processes, report=report
             )
-        pairs = pd.concat([parts.read_all(part) for part in joined], ignore_index=True)
-        pairs = pairs.loc[_order(pairs)].reset_index(drop=True)
+        pairs = parts.read(joined)
+        order = _order(pairs)
+        pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, joining.n_ranges, np.argsort(order))
         if annotation is not None:
             pairs = annotated(pairs, annotation, library)
         counts: Counter[str] = Counter()
-        io.write_hyb(_reads_of(joined, joining.n_ranges, counts), folder / "interactions.hyb")
+        io.write_hyb(kept.by_read(pairs, counts), folder / "interactions.hyb")
         columns = [column.name for column in INTERACTIONS if column.name in pairs]
         tables.check(pairs, INTERACTIONS)
         io.write_tsv(pairs, folder / "interactions.tsv", columns)
@@ -599,8 +600,8 @@ class _Joining:
 
 
 def _joining(paths: list[Path], library: Library, settings: Settings, ready: reads.Ready) -> _Joining:
-    e_values = np.concatenate([parts.read_all(path, ["e_value"])["e_value"] for path in paths])
-    false = np.concatenate([parts.read_all(_decoys_of(path))["e_value"] for path in paths])
+    e_values = np.concatenate([parts.read([path], None, ["e_value"])["e_value"] for path in paths])
+    false = np.concatenate([parts.read([_decoys_of(path)])["e_value"] for path in paths])
     different, at = np.unique(e_values, return_index=True)
     n_ranges = 1 + len(ready.paths) * reads.AT_ONCE // _RANGE
     empty = pd.DataFrame()
@@ -609,7 +610,10 @@ def _joining(paths: list[Path], library: Library, settings: Settings, ready: rea
     )
     sums, first = [], []
     for path in paths:
-        some = parts.read_all(path, [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"])
+        columns = [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
+        some = parts.read([path], None, columns)
+            [path], None, [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
+        )
         sums.append(_sums(joining.with_q_values(some), settings))
         best = some[some["rank"] == 0]
         best = best.assign(n_mirna_first=best["n_reads"].where(best["mirna_first"] == 1, 0))
@@ -619,36 +623,62 @@ def _joining(paths: list[Path], library: Library, settings: Settings, ready: rea
 
 
 def _join(joining: _Joining, share: int, path: Path) -> None:
-    """The interactions of a share of the transcripts; and its believed chimeras, with `mfe` of their interaction (none:
-    too short), in shares by the place of the read in its file.
+    """The interactions of a share of the transcripts; and its believed chimeras, with the row of their `interaction`
+    (-1: too short), in shares by the place of the read in its file.
     """
     found = parts.read(joining.paths, share).sort_values(["order", "rank"], ignore_index=True)
     believed = supported(joining.with_q_values(found), joining.settings, filters=joining.filters)
     pairs, kept = interactions(believed, joining.library, joining.settings)
-    believed = believed.assign(mfe=kept["interaction"].map(pairs["mfe"]))
+    believed["interaction"] = kept["interaction"].reindex(believed.index, fill_value=-1).astype("int64")
+    believed.loc[kept.index, "mirna_seq"] = kept["mirna_seq"]
     ranges = believed["order"].to_numpy() // _RANGE
     parts.write(_believed_of(path), believed[_SHOWN], ranges, joining.n_ranges)
     parts.write(path, pairs, np.zeros(len(pairs), dtype=np.int64), 1)
 
 
-_SHOWN = ["order", "rank", "read_seq", "n_reads", "mirna_id", "mirna_start", "mirna_end", "reference_start"]
-_SHOWN += ["reference_end", "target_id", "target_start", "target_end", "start", "end", "mirna_first", "mfe"]
+_SHOWN = ["order", "rank", "read_seq", "n_reads", "n_molecules", "mirna_id", "mirna_seq", "mirna_start", "mirna_end"]
+_SHOWN += ["reference_start", "reference_end", "target_id", "target_start", "target_end", "start", "end", "mirna_first"]
+_SHOWN += ["interaction"]
 
 
 def _believed_of(path: Path) -> Path:
     return path.with_suffix(".believed")
 
 
-def _reads_of(paths: Sequence[Path], n_ranges: int, counts: Counter[str]) -> Iterator[pd.DataFrame]:
-    """The chimeras in interactions, in the order of the reads; adds to `counts` reads of frequent miRNAs, and of those
-    the ones in interactions.
-    """
-    for number in range(n_ranges):
-        found = parts.read([_believed_of(path) for path in paths], number).sort_values(["order", "rank"])
-        kept = found[found["mfe"].notna()]
-        counts["of_frequent_mirnas"] += int(found.drop_duplicates("order")["n_reads"].sum())
-        counts["in_interactions"] += int(kept.drop_duplicates("order")["n_reads"].sum())
-        yield kept
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The chimeras in interactions, in files."""
+
+    paths: list[Path]
+    """Of `_join`."""
+    n_ranges: int
+    rows: NDArray[np.int64]
+    """Of each interaction of the files, one after the other, its row in the table of all; -1: left out."""
+
+    def table(self, columns: Sequence[str]) -> pd.DataFrame:
+        """These columns of all of them; `interaction` is the row of the table of all."""
+        found = pd.concat(self._each(None, [*columns, "interaction"]), ignore_index=True)
+        return found[found["interaction"] >= 0]
+
+    def by_read(self, interactions: pd.DataFrame, counts: Counter[str]) -> Iterator[pd.DataFrame]:
+        """They, with `mfe`, in the order of the reads, in chunks; adds to `counts` reads of frequent miRNAs, and of
+        those the ones in interactions.
+        """
+        for number in range(self.n_ranges):
+            believed = pd.concat(self._each(number)).sort_values(["order", "rank"])
+            kept = believed[believed["interaction"] >= 0]
+            counts["of_frequent_mirnas"] += int(believed.drop_duplicates("order")["n_reads"].sum())
+            counts["in_interactions"] += int(kept.drop_duplicates("order")["n_reads"].sum())
+            yield kept.assign(mfe=interactions["mfe"].to_numpy()[kept["interaction"]])
+
+    def _each(self, share: int | None, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """A share of each file (`None`: all of it), with the rows of the table of all."""
+        first = 0
+        for path in self.paths:
+            found, own = parts.read([_believed_of(path)], share, columns), self.rows[first : first + parts.n_rows(path)]
+            first += len(own)
+            place = found["interaction"].to_numpy()
+            yield found.assign(interaction=np.where(place >= 0, np.append(own, -1)[place], -1))
 
 
 def _ranks(chimeras: pd.DataFrame, column: str) -> pd.Series:

@@ -384,7 +384,7 @@ def search_files(
                 processes=reads.processes_for(path, threads),
                 report=report,
             )
-        table = pd.concat([parts.read_all(share) for share in paths]).sort_values(**_ORDER)
+        table = parts.read(paths).sort_values(**_ORDER)
         called = table.drop_duplicates("sequence")
         kept = called[called["filter"] == "PASS"]
         record: dict[str, Any] = {

@@ -138,20 +138,18 @@ def write(
             writer.write_table(rows.slice(low, high - low), row_group_size=max(high - low, 1))
 
 
-def read(paths: Sequence[Path], share: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """A share of files, one after the other; all columns or those named."""
-    names = None if columns is None else list(columns)
-    found = []
+def read(paths: Sequence[Path], share: int | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A share of files (`None`: all of them), one after the other; all columns or those named."""
+    names, found = None if columns is None else list(columns), []
     for path in paths:
         with pq.ParquetFile(path) as file:
-            found.append(file.read_row_group(share, columns=names))
+            found.append(file.read(names) if share is None else file.read_row_group(share, names))
     return pa.concat_tables(found).replace_schema_metadata().to_pandas()
 
 
-def read_all(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """All shares of a file."""
-    names = None if columns is None else list(columns)
-    return pq.read_table(path, columns=names).replace_schema_metadata().to_pandas()
+def n_rows(path: Path) -> int:
+    """Rows of a file."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def notes(path: Path) -> dict[str, Any]:
