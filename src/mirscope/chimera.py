@@ -612,8 +612,6 @@ def _joining(paths: list[Path], library: Library, settings: Settings, ready: rea
     for path in paths:
         columns = [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
         some = parts.read([path], None, columns)
-            [path], None, [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
-        )
         sums.append(_sums(joining.with_q_values(some), settings))
         best = some[some["rank"] == 0]
         best = best.assign(n_mirna_first=best["n_reads"].where(best["mirna_first"] == 1, 0))
