@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mirscope import align, io, isomir, reads, rna, runs, tables, workers
+from mirscope import align, io, isomir, ligation, reads, reports, runs, tables
 from mirscope.annotation import Annotation
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
@@ -44,6 +44,8 @@ class Settings:
     """Pairs of a read."""
     most_false: float = 1.0
     """Share of false ones among the chimeras that are kept (`q_values`); 1: all are, as the paper has it."""
+    most_noise: float = 1.0
+    """Share of ligation noise among the interactions that are kept (`ligation.noise`); 1: all are."""
     most_changes: int = 3
     """Substituted and added nucleotides of an isomiR."""
     least_chimeras: int = 10
@@ -307,8 +309,8 @@ def interactions(
     table = table[end - table["start"] >= settings.least_target]
     key = ["mirna_id", "mirna_seq", "target_id"]
     table = table.sort_values([*key, "start", "end"], kind="stable")
-    reach = table.groupby(key)["end"].cummax().groupby([table[name] for name in key]).shift(fill_value=-1)
-    table["interaction"] = (table["start"] >= reach).cumsum() - 1
+    offset = table.groupby(key).ngroup() * library.transcripts.n_nt
+    table["interaction"] = ligation.chains(*((offset + table[end]).to_numpy() for end in ("start", "end"))).cumsum() - 1
     groups = table.groupby("interaction", sort=True)
     found = groups.agg(
         mirna_id=("mirna_id", "first"),
@@ -329,10 +331,7 @@ def interactions(
     places = zip(found["gene_id"], found["start"], found["end"], strict=True)
     sites = [library.transcripts.sequence(number[name], start, end) for name, start, end in places]
     found.insert(3, "target_seq", pd.Series(sites, index=found.index, dtype="str"))
-    duplexes = list(zip(found["mirna_seq"], sites, strict=True))
-    parts = (duplexes[low : low + _DUPLEXES] for low in range(0, len(duplexes), _DUPLEXES))
-    processes = threads if len(duplexes) > 2 * _DUPLEXES else 1
-    bound = [row for part in workers.in_order(_bound, None, parts, processes=processes) for row in part]
+    bound = ligation.duplexes(list(zip(found["mirna_seq"], sites, strict=True)), threads=threads)
     found["seed_type"] = pd.Series([seed for seed, _ in bound], index=found.index, dtype="str")
     found["mfe"] = pd.Series([mfe for _, mfe in bound], index=found.index, dtype="float64")
     if annotation is not None:
@@ -340,14 +339,6 @@ def interactions(
     order = found.sort_values(["n_molecules", "e_value"], ascending=[False, True], kind="stable").index
     table["interaction"] = table["interaction"].map({old: new for new, old in enumerate(order)})
     return found.loc[order].reset_index(drop=True), table.sort_index()
-
-
-_DUPLEXES = 2000  # of a part; a millisecond each
-
-
-def _bound(_: None, duplexes: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
-    """Seed type and energy of pairs of a miRNA and a site."""
-    return [(rna.seed_type(*pair), rna.duplex_mfe(*pair)) for pair in duplexes]
 
 
 def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[int]) -> pd.DataFrame:
@@ -375,6 +366,44 @@ def _region(coding: tuple[int, int] | None, strand: str, place: int) -> str:
     return "5'UTR" if (place < coding[0]) == (strand == "+") else "3'UTR"
 
 
+def against_noise(
+    pairs: pd.DataFrame,
+    chimeras: pd.DataFrame,
+    library: Library,
+    settings: Settings,
+    *,
+    umi: bool,
+    threads: int = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Both tables of `interactions`, the first with columns n_ligations and noise_fdr, without interactions of more
+    than `most_noise`; and the summary of `ligation.noise`.
+    """
+    found = ligation.noise(
+        chimeras, pairs, library.transcripts, umi=umi, extension=settings.extension, threads=threads
+    )
+    pairs = pairs.assign(n_ligations=found.n_ligations, noise_fdr=found.fdr)
+    kept = pairs["noise_fdr"] <= settings.most_noise
+    chimeras = chimeras[kept.to_numpy()[chimeras["interaction"]]]
+    chimeras = chimeras.assign(interaction=(kept.cumsum() - 1).to_numpy()[chimeras["interaction"]])
+    return pairs[kept].reset_index(drop=True), chimeras, found.summary
+
+
+def positions(pairs: pd.DataFrame, library: Library) -> dict[str, Any]:
+    """Where the sites of interactions lie: how many in each region where that is known, else how many in each tenth of
+    their transcripts, by their middles.
+    """
+    if "region" in pairs:
+        counts = pairs["region"].replace("", "unknown").value_counts()
+        return {"region": {name: int(counts[name]) for name in (*REGIONS, "unknown") if name in counts}}
+    number = {name: i for i, name in enumerate(library.transcripts.names)}
+    length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]])
+    tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy() // np.maximum(length, 1)
+    return {"tenth": np.bincount(tenth.clip(max=9), minlength=10).tolist()}
+
+
+REGIONS = ("5'UTR", "CDS", "3'UTR", "noncoding")
+
+
 def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame:
     """The miRNA parts of chimeras (of `supported`) as `tables.ISOMIRS`."""
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
@@ -389,7 +418,7 @@ def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame
 
 # --------------------------------------------------------------------------------------------------------------- files
 
-FILES = ("interactions.tsv", "interactions.hyb", "targets.bed", "isomirs.gff3", "pairs.tsv", "report.json")
+FILES = ("interactions.tsv", "interactions.hyb", "targets.bed", "isomirs.gff3", "pairs.tsv", "report.json", "report.html")
 
 
 @dataclass(frozen=True)
@@ -453,6 +482,8 @@ def search_files(
     first = found.drop_duplicates("read_seq")
     believed = supported(found[found["q_value"] <= settings.most_false], settings)
     pairs, kept = interactions(believed, library, settings, annotation=annotation, threads=threads)
+    umi = ready.summary["umi"]
+    pairs, kept, noise = against_noise(pairs, kept, library, settings, umi=umi, threads=threads)
     summary = {
         "reads": ready.summary,
         "engine": engine,
@@ -467,6 +498,8 @@ def search_files(
         "mirna_first": int(first.loc[first["mirna_first"] == 1, "n_reads"].sum()),
         "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
         "classes": isomir.class_counts(first),
+        "noise": noise,
+        "positions": positions(pairs, library),
         "settings": asdict(settings),
         "run": runs.environment(),
     }
@@ -484,6 +517,7 @@ def search_files(
         pairs.assign(label=1), folder / "pairs.tsv", ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
     )
     runs.write_json(folder / "report.json", summary)
+    reports.chimeras(summary, pairs, FATES).write(folder / "report.html")
     return summary
 
 

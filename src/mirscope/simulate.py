@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mirscope import chimera, io, isomir, reads, tables
 from mirscope.chimera import Library
@@ -28,6 +29,10 @@ class Settings:
     n_molecules: int = 1000
     shares: tuple[float, float, float] = (0.3, 0.5, 0.2)
     """Of `KINDS`."""
+    noise: float = 0.0
+    """Of chimeras whose parts have partners: the share that was joined at random, in proportion to abundance."""
+    spread: float = 0.0
+    """Of the parts' abundances: standard deviation of their natural logarithm."""
     mirna_first: float = 0.9
     target: tuple[int, int] = (20, 45)
     """nt of target parts, the least and the most."""
@@ -45,6 +50,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.n_molecules < 1 or self.copies < 1:
             raise UsageError(f"{self.n_molecules} molecules, {self.copies:g} copies; expected 1 or more")
+        if not 0 <= self.noise <= 1:
+            raise UsageError(f"noise {self.noise:g}; expected 0 to 1")
         if not 0 <= self.error_rate < 0.2:
             raise UsageError(f"error rate {self.error_rate:g}; expected 0 to 0.2")
 
@@ -55,6 +62,7 @@ def chimeras(
     references: References,
     settings: Settings | None = None,
     *,
+    partners: Sequence[Record] | None = None,
     random_state: int = 0,
 ) -> tuple[list[reads.Read], pd.DataFrame]:
     """Reads, shuffled, and their truth: columns `tables.TRUTH`, in the order of the reads.
@@ -64,6 +72,7 @@ def chimeras(
         transcripts: where targets come from, the longer the oftener.
         references: name the isomiRs.
         settings: what is sequenced.
+        partners: what each part binds, and is joined to but for noise; default any of the transcripts.
         random_state: the same gives the same.
 
     Raises:
@@ -71,18 +80,21 @@ def chimeras(
     """
     settings, rng = settings or Settings(), np.random.default_rng(random_state)
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
-    known = [(numbers[name], part) for name, part in parts if name in numbers and references.call(part, numbers[name])]
+    bound = zip(parts, partners or [None] * len(parts), strict=True)
+    known = [(numbers[name], part, partner) for (name, part), partner in bound if name in numbers]
+    known = [one for one in known if references.call(one[1], one[0])]
     long = [record for record in transcripts if len(record.sequence) >= settings.target[1]]
     if not known or not long:
         what = "miRNA part is an isomiR of its miRNA" if not known else f"transcript has {settings.target[1]} nt"
         raise InputError(f"no {what}; expected at least one")
     ends = np.cumsum([len(record.sequence) for record in long])
+    abundance = np.cumsum(np.exp(settings.spread * rng.standard_normal(len(known))))
     rows: list[tuple[Any, ...]] = []
     for number in range(settings.n_molecules):
         kind = KINDS[min(int(np.searchsorted(np.cumsum(settings.shares), rng.random(), side="right")), 2)]
         sequence, truth = "", _NO_MIRNA
         if kind != "target_alone":
-            mirna, part = known[rng.integers(len(known))]
+            mirna, part, partner = known[_drawn(abundance, rng)]
             sequence = _edited(part, rng) if rng.random() < settings.edited else part
             called = references.call(sequence, mirna) or references.call(part, mirna)
             assert called is not None  # the part is
@@ -90,8 +102,12 @@ def chimeras(
             truth = name, sequence, called[0].variant, ";".join(called[0].classes)
         target, place, first = "", ("", -1, -1), 1
         if kind != "mirna_alone":
-            record = long[int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))]
-            size = int(rng.integers(settings.target[0], settings.target[1] + 1))
+            if kind == "chimera" and partner is not None:
+                noise = rng.random() < settings.noise
+                kind, record = ("noise", known[_drawn(abundance, rng)][2]) if noise else (kind, partner)
+            else:
+                record = long[_drawn(ends, rng)]
+            size = min(int(rng.integers(settings.target[0], settings.target[1] + 1)), len(record.sequence))
             start = int(rng.integers(len(record.sequence) - size + 1))
             target, place = record.sequence[start : start + size], (record.id, start, start + size)
             first = int(rng.random() < settings.mirna_first)
@@ -109,6 +125,11 @@ def chimeras(
 
 
 _NO_MIRNA = "", "", "NA", ""
+
+
+def _drawn(cumulative: NDArray[Any], rng: np.random.Generator) -> int:
+    """A number drawn in proportion to what it adds to the sum."""
+    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
 
 
 def _edited(part: str, rng: np.random.Generator) -> str:
@@ -147,6 +168,19 @@ def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, s
     return [(name, sequence) for name, sequence, n in rows for _ in range(n)]
 
 
+def real_pairs(pairs: pd.DataFrame, references: References) -> tuple[list[tuple[str, str]], list[Record]]:
+    """miRNA parts as in `real_parts`, and the target that each was read with, named by its row; each target once.
+
+    Args:
+        pairs: columns `mirna_seq`, `target_seq` and `label`.
+        references: miRNAs.
+    """
+    name = {sequence: mirna for mirna, sequence in real_parts(pairs, references)}
+    bound = pairs[(pairs["label"] == 1) & pairs["mirna_seq"].isin(list(name))].drop_duplicates("target_seq")
+    targets = [Record(f"target{row}", sequence) for row, sequence in bound["target_seq"].items()]
+    return [(name[sequence], sequence) for sequence in bound["mirna_seq"]], targets
+
+
 def write(fastq: Sequence[reads.Read], truth: pd.DataFrame, folder: Path) -> None:
     """Write reads.fastq.gz and truth.tsv."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +213,7 @@ def judge(
     best = calls.drop_duplicates("read_seq").set_index("read_seq")
     table = truth.assign(read_seq=truth["read_id"].map(found).fillna(""))
     table = table.merge(best, how="left", left_on="read_seq", right_index=True, suffixes=("", "_called"))
-    called, real = table["mirna_id_called"].notna(), table["kind"] == "chimera"
+    called, real = table["mirna_id_called"].notna(), table["kind"].isin(["chimera", "noise"])
     shared = np.minimum(table["end"], table["end_called"]) - np.maximum(table["start"], table["start_called"])
     site = (table["target_id"] == table["target_id_called"]) & (2 * shared >= table["end"] - table["start"])
     right = called & real & (table["mirna_id"] == table["mirna_id_called"]) & site
@@ -195,6 +229,31 @@ def judge(
         "class_accuracy": _share(same, right),
         "site_error": float(away.median()) if len(away) else float("nan"),
     }
+
+
+def judge_noise(
+    interactions: pd.DataFrame, chimeras: pd.DataFrame, truth: pd.DataFrame, rates: Sequence[float]
+) -> dict[str, float]:
+    """How true `noise_fdr` is, over interactions: one is noise where none of its reads is of a bound pair.
+
+    Args:
+        interactions: of `chimera.against_noise`.
+        chimeras: its chimeras.
+        truth: columns read_id and kind.
+        rates: that are asked for.
+
+    Returns:
+        `n_interactions`; `noise`, the share of noise; `noise_R` and `recall_R`: of rate R, the share of noise among
+        interactions of at most that (0 of none), and the share of bound ones that are among them.
+    """
+    kind = chimeras["read_id"].map(truth.set_index("read_id")["kind"])
+    real = (kind == "chimera").groupby(chimeras["interaction"]).any().reindex(interactions.index)
+    figures = {"n_interactions": float(len(interactions)), "noise": _share(~real, real | ~real)}
+    for rate in rates:
+        called = interactions["noise_fdr"] <= rate
+        figures[f"noise_{rate:g}"] = _share(called & ~real, called) if called.any() else 0.0
+        figures[f"recall_{rate:g}"] = _share(called & real, real)
+    return figures
 
 
 def _share(part: pd.Series, whole: pd.Series) -> float:
