@@ -378,9 +378,7 @@ def against_noise(
     """Both tables of `interactions`, the first with columns n_ligations and noise_fdr, without interactions of more
     than `most_noise`; and the summary of `ligation.noise`.
     """
-    found = ligation.noise(
-        chimeras, pairs, library.transcripts, umi=umi, extension=settings.extension, threads=threads
-    )
+    found = ligation.noise(chimeras, pairs, library.transcripts, umi=umi, extension=settings.extension, threads=threads)
     pairs = pairs.assign(n_ligations=found.n_ligations, noise_fdr=found.fdr)
     kept = pairs["noise_fdr"] <= settings.most_noise
     chimeras = chimeras[kept.to_numpy()[chimeras["interaction"]]]
@@ -418,7 +416,15 @@ def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame
 
 # --------------------------------------------------------------------------------------------------------------- files
 
-FILES = ("interactions.tsv", "interactions.hyb", "targets.bed", "isomirs.gff3", "pairs.tsv", "report.json", "report.html")
+FILES = (
+    "interactions.tsv",
+    "interactions.hyb",
+    "targets.bed",
+    "isomirs.gff3",
+    "pairs.tsv",
+    "report.json",
+    "report.html",
+)
 
 
 @dataclass(frozen=True)
@@ -485,6 +491,7 @@ def search_files(
     umi = ready.summary["umi"]
     pairs, kept, noise = against_noise(pairs, kept, library, settings, umi=umi, threads=threads)
     summary = {
+        "file": Path(path).name,
         "reads": ready.summary,
         "engine": engine,
         "n_reads": {

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mirscope import align, io, reads, rna, runs, tables
+from mirscope import align, io, reads, reports, rna, runs, tables
 from mirscope.errors import InputError
 from mirscope.io import Record
 from mirscope.reads import Fragment
@@ -308,7 +308,7 @@ def row(
     return (isomir.sequence, name, mirna_id, hairpin_id, start, end, *words, n_hits, n_reads, keep)
 
 
-FILES = ("isomirs.tsv", "isomirs.gff3", "report.json")
+FILES = ("isomirs.tsv", "isomirs.gff3", "report.json", "report.html")
 _COLLAPSED = re.compile(r"_x(\d+)$")
 
 
@@ -355,6 +355,7 @@ def search_files(
     called = table.drop_duplicates("sequence")
     kept = called[called["filter"] == "PASS"]
     record: dict[str, Any] = {
+        "file": Path(path).name,
         "reads": summary,
         "n_reads": sum(fragment.n_reads for fragment in fragments.values()),
         "n_sequences": len(fragments),
@@ -370,6 +371,7 @@ def search_files(
     io.write_tsv(table, folder / "isomirs.tsv", [column.name for column in ISOMIRS])
     io.write_mirgff3(table, folder / "isomirs.gff3", sample=Path(path).name.split(".")[0], database=database)
     runs.write_json(folder / "report.json", record)
+    reports.isomirs(record, table).write(folder / "report.html")
     return record
 
 

@@ -25,7 +25,7 @@ N_DUPLEXES = 10_000
 
 _PRIOR = 10  # random pairs that a miRNA's mean energy is drawn to that of all with
 _AT_ONCE = 2000  # duplexes of a part
-_N_BINS, _N_POINTS = 40, 60  # of the pictures
+_N_BINS, _N_POINTS = 25, 60  # of the pictures
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -101,7 +101,8 @@ def noise(
 
 
 def false_rates(evidence: Numbers, by_chance: Numbers, weights: Numbers) -> Numbers:
-    """Share of chance ones among those of as much evidence or more, for each; of less evidence never less; 1 at most.
+    """Share of chance ones among those of as much evidence or more, for each; of less evidence never less; 1 at most,
+    and never 0: beyond all random ones, one is taken to be there.
 
     Args:
         evidence: of what was observed (n,).
@@ -109,7 +110,7 @@ def false_rates(evidence: Numbers, by_chance: Numbers, weights: Numbers) -> Numb
         weights: how many random ones each stands for (m,).
     """
     n_observed = _at_least(evidence, np.ones(len(evidence)), evidence)
-    rates = _at_least(by_chance, weights, evidence) / n_observed
+    rates = np.maximum(_at_least(by_chance, weights, evidence), weights.min()) / n_observed
     order = np.argsort(evidence, kind="stable")
     fdr = np.empty(len(evidence))
     fdr[order] = np.minimum.accumulate(rates[order]).clip(max=1)
@@ -188,8 +189,8 @@ class _Parts:
         )
         places = table.groupby(["mirna", "start", "end", "interaction"], as_index=False)["n"].max()
         rows = places.loc[places.index.repeat(places["n"])]
-        columns = (rows[name].to_numpy() for name in ("mirna", "start", "end", "interaction"))
-        return cls(names, *columns, distinct=not umi)
+        mirna, start, end, interaction = (rows[name].to_numpy() for name in places.columns[:4])
+        return cls(names, mirna, start, end, interaction, not umi)
 
     def joined(self, mirna: Whole) -> _Joined:
         """The interactions where the parts have these miRNAs, as `chimera.interactions` joins them."""

@@ -80,8 +80,9 @@ def chimeras(
     """
     settings, rng = settings or Settings(), np.random.default_rng(random_state)
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
-    bound = zip(parts, partners or [None] * len(parts), strict=True)
-    known = [(numbers[name], part, partner) for (name, part), partner in bound if name in numbers]
+    bound: Sequence[Record | None] = partners or [None] * len(parts)
+    joined = zip(parts, bound, strict=True)
+    known = [(numbers[name], part, partner) for (name, part), partner in joined if name in numbers]
     known = [one for one in known if references.call(one[1], one[0])]
     long = [record for record in transcripts if len(record.sequence) >= settings.target[1]]
     if not known or not long:
@@ -102,11 +103,10 @@ def chimeras(
             truth = name, sequence, called[0].variant, ";".join(called[0].classes)
         target, place, first = "", ("", -1, -1), 1
         if kind != "mirna_alone":
-            if kind == "chimera" and partner is not None:
-                noise = rng.random() < settings.noise
-                kind, record = ("noise", known[_drawn(abundance, rng)][2]) if noise else (kind, partner)
-            else:
-                record = long[_drawn(ends, rng)]
+            record = partner if kind == "chimera" else None
+            if record is not None and rng.random() < settings.noise:
+                kind, record = "noise", known[_drawn(abundance, rng)][2]
+            record = record or long[_drawn(ends, rng)]
             size = min(int(rng.integers(settings.target[0], settings.target[1] + 1)), len(record.sequence))
             start = int(rng.integers(len(record.sequence) - size + 1))
             target, place = record.sequence[start : start + size], (record.id, start, start + size)

@@ -173,7 +173,7 @@ def isomirs(
 ) -> None:
     """Tell isomiRs in small-RNA reads from their miRNAs.
 
-    Writes to the output folder: isomirs.tsv, isomirs.gff3 (mirGFF3 1.2), report.json.
+    Writes to the output folder: isomirs.tsv, isomirs.gff3 (mirGFF3 1.2), report.json and report.html.
 
     Examples:
 
