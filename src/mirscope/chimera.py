@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mirscope import align, io, isomir, parts, reads, rna, runs, tables, workers
+from mirscope import align, io, isomir, ligation, parts, reads, reports, runs, tables
 from mirscope.annotation import Annotation
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
@@ -44,6 +44,8 @@ class Settings:
     """Pairs of a read."""
     most_false: float = 1.0
     """Share of false ones among the chimeras that are kept (`q_values`); 1: all are, as the paper has it."""
+    most_noise: float = 1.0
+    """Share of ligation noise among the interactions that are kept (`ligation.noise`); 1: all are."""
     most_changes: int = 3
     """Substituted and added nucleotides of an isomiR."""
     least_chimeras: int = 10
@@ -326,8 +328,8 @@ def interactions(
     table = table[end - table["start"] >= settings.least_target]
     key = ["mirna_id", "mirna_seq", "target_id"]
     table = table.sort_values([*key, "start", "end"], kind="stable")
-    reach = table.groupby(key)["end"].cummax().groupby([table[name] for name in key]).shift(fill_value=-1)
-    table["interaction"] = (table["start"] >= reach).cumsum() - 1
+    offset = table.groupby(key).ngroup() * library.transcripts.n_nt
+    table["interaction"] = ligation.chains(*((offset + table[end]).to_numpy() for end in ("start", "end"))).cumsum() - 1
     groups = table.groupby("interaction", sort=True)
     found = groups.agg(
         mirna_id=("mirna_id", "first"),
@@ -348,10 +350,7 @@ def interactions(
     places = zip(found["gene_id"], found["start"], found["end"], strict=True)
     sites = [library.transcripts.sequence(number[name], start, end) for name, start, end in places]
     found.insert(3, "target_seq", pd.Series(sites, index=found.index, dtype="str"))
-    duplexes = list(zip(found["mirna_seq"], sites, strict=True))
-    parts = (duplexes[low : low + _DUPLEXES] for low in range(0, len(duplexes), _DUPLEXES))
-    processes = threads if len(duplexes) > 2 * _DUPLEXES else 1
-    bound = [row for part in workers.in_order(_bound, None, parts, processes=processes) for row in part]
+    bound = ligation.duplexes(list(zip(found["mirna_seq"], sites, strict=True)), threads=threads)
     found["seed_type"] = pd.Series([seed for seed, _ in bound], index=found.index, dtype="str")
     found["mfe"] = pd.Series([mfe for _, mfe in bound], index=found.index, dtype="float64")
     if annotation is not None:
@@ -365,15 +364,6 @@ def _order(interactions: pd.DataFrame) -> pd.Index:
     """Most molecules first; of equals the least E-value, then by miRNA and site."""
     by = ["n_molecules", "e_value", "mirna_id", "mirna_seq", "gene_id", "start"]
     return interactions.sort_values(by, ascending=[False, *[True] * 5]).index
-
-
-_DUPLEXES = 2000  # of a part; a millisecond each
-
-
-def _bound(_: None, duplexes: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
-    """Seed type and energy of pairs of a miRNA and a site."""
-    mirnas, sites = zip(*duplexes, strict=True)
-    return list(zip(rna.best_seed_types(mirnas, sites), map(rna.duplex_mfe, mirnas, sites), strict=True))
 
 
 def annotated(interactions: pd.DataFrame, annotation: Annotation, library: Library) -> pd.DataFrame:
@@ -401,6 +391,42 @@ def _region(coding: tuple[int, int] | None, strand: str, place: int) -> str:
     return "5'UTR" if (place < coding[0]) == (strand == "+") else "3'UTR"
 
 
+def against_noise(
+    pairs: pd.DataFrame,
+    chimeras: pd.DataFrame,
+    library: Library,
+    settings: Settings,
+    *,
+    umi: bool,
+    threads: int = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Both tables of `interactions`, the first with columns n_ligations and noise_fdr, without interactions of more
+    than `most_noise`; and the summary of `ligation.noise`.
+    """
+    found = ligation.noise(chimeras, pairs, library.transcripts, umi=umi, extension=settings.extension, threads=threads)
+    pairs = pairs.assign(n_ligations=found.n_ligations, noise_fdr=found.fdr)
+    kept = pairs["noise_fdr"] <= settings.most_noise
+    chimeras = chimeras[kept.to_numpy()[chimeras["interaction"]]]
+    chimeras = chimeras.assign(interaction=(kept.cumsum() - 1).to_numpy()[chimeras["interaction"]])
+    return pairs[kept].reset_index(drop=True), chimeras, found.summary
+
+
+def positions(pairs: pd.DataFrame, library: Library) -> dict[str, Any]:
+    """Where the sites of interactions lie: how many in each region where that is known, else how many in each tenth of
+    their transcripts, by their middles.
+    """
+    if "region" in pairs:
+        counts = pairs["region"].replace("", "unknown").value_counts()
+        return {"region": {name: int(counts[name]) for name in (*REGIONS, "unknown") if name in counts}}
+    number = {name: i for i, name in enumerate(library.transcripts.names)}
+    length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]])
+    tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy() // np.maximum(length, 1)
+    return {"tenth": np.bincount(tenth.clip(max=9), minlength=10).tolist()}
+
+
+REGIONS = ("5'UTR", "CDS", "3'UTR", "noncoding")
+
+
 def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame:
     """The miRNA parts of chimeras (of `supported`) as `tables.ISOMIRS`."""
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
@@ -415,7 +441,15 @@ def isomir_table(chimeras: pd.DataFrame, references: References) -> pd.DataFrame
 
 # --------------------------------------------------------------------------------------------------------------- files
 
-FILES = ("interactions.tsv", "interactions.hyb", "targets.bed", "isomirs.gff3", "pairs.tsv", "report.json")
+FILES = (
+    "interactions.tsv",
+    "interactions.hyb",
+    "targets.bed",
+    "isomirs.gff3",
+    "pairs.tsv",
+    "report.json",
+    "report.html",
+)
 
 
 @dataclass(frozen=True)
@@ -438,7 +472,7 @@ def search_files(
     settings: Settings | None = None,
     preparation: reads.Preparation | None = None,
     annotation: Annotation | None = None,
-    sample: str = "reads",
+    name: str = "",
     database: str = "miRBase",
     threads: int = 1,
     resume: bool = False,
@@ -458,7 +492,7 @@ def search_files(
         settings: what counts as a chimera.
         preparation: of the reads.
         annotation: where the transcripts lie on the genome.
-        sample: name of the sequenced specimen, for the GFF3.
+        name: of the file, for the reports; what is before its first point names the specimen.
         database: of the miRNAs, for the GFF3.
         threads: processes, for files that are worth it.
         resume: use the finished parts of an interrupted run.
@@ -470,6 +504,7 @@ def search_files(
             or is another one.
     """
     settings, preparation = settings or Settings(), preparation or reads.Preparation()
+    name = name or Path(path).name
     engine: dict[str, str] = {"name": settings.engine}
     if settings.engine == "blast":
         engine["version"] = align.blast_version()
@@ -500,6 +535,11 @@ def search_files(
         pairs = parts.read(joined)
         order = _order(pairs)
         pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, joining.n_ranges, np.argsort(order))
+        umi = summary["umi"]
+        pairs, _, noise = against_noise(
+            pairs.assign(row=pairs.index), kept.table(_LIGATED), library, settings, umi=umi, threads=threads
+        )
+        kept = kept.of(pairs.pop("row").to_numpy())
         if annotation is not None:
             pairs = annotated(pairs, annotation, library)
         counts: Counter[str] = Counter()
@@ -509,7 +549,7 @@ def search_files(
         io.write_tsv(pairs, folder / "interactions.tsv", columns)
         io.write_bed(_bed(pairs), folder / "targets.bed")
         isomirs = isomir_table(joining.filters, library.references)
-        io.write_mirgff3(isomirs, folder / "isomirs.gff3", sample=sample, database=database)
+        io.write_mirgff3(isomirs, folder / "isomirs.gff3", sample=name.split(".")[0], database=database)
         columns = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
         io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", columns)
         fates: Counter[str] = Counter()
@@ -518,6 +558,7 @@ def search_files(
         fates["no_mirna"] += ready.counts["kept"] - ready.counts["taken"]
         first = joining.first
         record = {
+            "file": name,
             "reads": summary,
             "engine": engine,
             "n_reads": {
@@ -530,10 +571,13 @@ def search_files(
             "mirna_first": int(first["n_mirna_first"].sum()),
             "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
             "classes": isomir.class_counts(first),
+            "noise": noise,
+            "positions": positions(pairs, library),
             "settings": asdict(settings),
             "run": runs.environment(),
         }
         runs.write_json(folder / "report.json", record)
+        reports.chimeras(record, pairs, FATES).write(folder / "report.html")
     return record
 
 
@@ -643,6 +687,10 @@ def _believed_of(path: Path) -> Path:
     return path.with_suffix(".believed")
 
 
+_LIGATED = ["mirna_id", "mirna_seq", "target_id", "start", "end", "n_molecules"]
+"""What `ligation.noise` asks of chimeras."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Kept:
     """The chimeras in interactions, in files."""
@@ -652,6 +700,12 @@ class _Kept:
     n_ranges: int
     rows: NDArray[np.int64]
     """Of each interaction of the files, one after the other, its row in the table of all; -1: left out."""
+
+    def of(self, rows: NDArray[np.int64]) -> _Kept:
+        """Those in interactions of these rows, which are their table from now on."""
+        new = np.full(len(self.rows), -1)
+        new[rows] = np.arange(len(rows))
+        return replace(self, rows=new[self.rows])
 
     def table(self, columns: Sequence[str]) -> pd.DataFrame:
         """These columns of all of them; `interaction` is the row of the table of all."""

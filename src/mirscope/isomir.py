@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mirscope import align, io, parts, reads, rna, runs, tables
+from mirscope import align, io, parts, reads, reports, rna, runs, tables
 from mirscope.errors import InputError
 from mirscope.io import Record
 from mirscope.reads import Fragment
@@ -320,7 +320,7 @@ def row(
     return (isomir.sequence, name, mirna_id, hairpin_id, start, end, *words, n_hits, n_reads, keep)
 
 
-FILES = ("isomirs.tsv", "isomirs.gff3", "report.json")
+FILES = ("isomirs.tsv", "isomirs.gff3", "report.json", "report.html")
 _COLLAPSED = re.compile(r"_x(\d+)$")
 
 
@@ -331,7 +331,7 @@ def search_files(
     *,
     settings: Settings | None = None,
     preparation: reads.Preparation | None = None,
-    sample: str = "reads",
+    name: str = "",
     database: str = "miRBase",
     threads: int = 1,
     resume: bool = False,
@@ -348,7 +348,7 @@ def search_files(
         folder: made if needed.
         settings: which isomiRs to believe.
         preparation: of the reads of a FASTQ file.
-        sample: name of the sequenced specimen, for the GFF3.
+        name: of the file, for the reports; what is before its first point names the specimen.
         database: of the miRNAs, for the GFF3.
         threads: processes, for files that are worth it.
         resume: use the finished parts of an interrupted run.
@@ -359,6 +359,7 @@ def search_files(
         UsageError: `folder` holds an unfinished run that is not to be resumed, or is another one.
     """
     settings, preparation = settings or Settings(), preparation or reads.Preparation()
+    name = name or Path(path).name
     fastq = io.holds_fastq(path)
     identity = {
         "reads": runs.checksum(path),
@@ -388,6 +389,7 @@ def search_files(
         called = table.drop_duplicates("sequence")
         kept = called[called["filter"] == "PASS"]
         record: dict[str, Any] = {
+            "file": name,
             "reads": summary,
             "n_reads": sum(parts.notes(share)["n_reads"] for share in paths),
             "n_sequences": sum(parts.notes(share)["n_sequences"] for share in paths),
@@ -400,8 +402,9 @@ def search_files(
             "run": runs.environment(),
         }
         io.write_tsv(table, folder / "isomirs.tsv", [column.name for column in ISOMIRS])
-        io.write_mirgff3(table, folder / "isomirs.gff3", sample=sample, database=database)
+        io.write_mirgff3(table, folder / "isomirs.gff3", sample=name.split(".")[0], database=database)
         runs.write_json(folder / "report.json", record)
+        reports.isomirs(record, table).write(folder / "report.html")
     return record
 
 

@@ -7,6 +7,7 @@ readers can tell them apart, and so can those of a print.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -424,20 +425,100 @@ def false_rates(curves: pd.DataFrame, ax: Axes | None = None, *, title: str = ""
     return ax
 
 
+def bars(values: pd.Series, ax: Axes | None = None, *, xlabel: str, notes: Sequence[str] = ()) -> Axes:
+    """Numbers as bars below each other, the first on top, each with its number.
+
+    Args:
+        values: 0 or more, by the names that stand at the bars.
+        ax: where to draw; default a new figure, higher for more bars.
+        xlabel: what is counted.
+        notes: written behind each number.
+    """
+    if ax is None:
+        ax = Figure(figsize=(5.2, 0.75 + 0.27 * max(len(values), 1)), layout="constrained").add_subplot()
+    most = max(values.max(), 1) if len(values) else 1
+    ax.barh(range(len(values)), values, height=0.7, color=PALETTE[0])
+    for place, (value, note) in enumerate(zip(values, notes or [""] * len(values), strict=True)):
+        ax.text(value + 0.012 * most, place, f"{value:,}{note}", va="center", fontsize=8, clip_on=False)
+    ax.set_yticks(range(len(values)), [str(name) for name in values.index])
+    ax.set(xlim=(0, most * (1.3 if notes else 1.15)), ylim=(max(len(values), 1) - 0.4, -0.6), xlabel=xlabel)
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.tick_params(left=False)
+    _plain(ax, left=False)
+    return ax
+
+
+def histograms(edges: Sequence[float], shares: pd.DataFrame, ax: Axes | None = None, *, xlabel: str) -> Axes:
+    """Outlines of distributions over the same bins, the first filled.
+
+    Args:
+        edges: of the bins (n + 1,).
+        shares: a row for each bin, a column for each distribution, named as in the legend.
+        ax: where to draw; default a new figure.
+        xlabel: of the bins.
+    """
+    if ax is None:
+        ax = Figure(figsize=(5.2, 3.4), layout="constrained").add_subplot()
+    for place, name in enumerate(shares):
+        style: dict[str, Any] = {"color": PALETTE[place % len(PALETTE)], "linestyle": DASHES[place % len(DASHES)]}
+        ax.stairs(shares[name], edges, linewidth=1.6, label=name, **style)
+        if place == 0:
+            ax.stairs(shares[name], edges, fill=True, color=PALETTE[0], alpha=0.2)
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, None), xlabel=xlabel, ylabel="share")
+    _plain(ax)
+    _legend(ax)
+    return ax
+
+
+def exceeding(table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str, ylabel: str) -> Axes:
+    """How many are left from each threshold on, a line for each column; both against a logarithmic axis.
+
+    Args:
+        table: counts, by threshold; 0 is not drawn.
+        ax: where to draw; default a new figure.
+        xlabel: of the thresholds.
+        ylabel: what is counted.
+    """
+    if ax is None:
+        ax = Figure(figsize=(5.2, 3.4), layout="constrained").add_subplot()
+    for place, name in enumerate(table):
+        line = table[name].where(table[name] > 0)
+        style: dict[str, Any] = {"color": PALETTE[place % len(PALETTE)], "linestyle": DASHES[place % len(DASHES)]}
+        ax.plot(line.index, line, linewidth=1.8, label=name, **style)
+    ax.set(yscale="log", ylim=(0.5, None), xlabel=xlabel, ylabel=ylabel)
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+    _plain(ax)
+    _legend(ax)
+    return ax
+
+
 def save(drawing: Figure | Axes, path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF by the path's suffix; the same figure gives the same bytes.
 
     Raises:
         UsageError: another suffix.
     """
-    figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
     kind = Path(path).suffix.lower().lstrip(".")
     if kind not in FORMATS:
         raise UsageError(f"cannot draw {path}: expected a file name that ends in .{', .'.join(FORMATS)}")
+    with io.atomic(path) as partial:
+        _draw(drawing, partial, kind)
+
+
+def svg(drawing: Figure | Axes) -> bytes:
+    """A figure as SVG, its letters as outlines; the same figure gives the same bytes."""
+    file = BytesIO()
+    _draw(drawing, file, "svg")
+    return file.getvalue()
+
+
+def _draw(drawing: Figure | Axes, file: Path | BytesIO, kind: str) -> None:
+    figure = drawing if isinstance(drawing, Figure) else drawing.get_figure(root=True)
     assert isinstance(figure, Figure)
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]
-    with mpl.rc_context({"svg.hashsalt": "mirscope"}), io.atomic(path) as partial:
-        figure.savefig(partial, format=kind, dpi=200, metadata=undated)
+    with mpl.rc_context({"svg.hashsalt": "mirscope"}):
+        figure.savefig(file, format=kind, dpi=200, metadata=undated)
 
 
 def _square(ax: Axes | None, width: float = 6.8) -> Axes:

@@ -30,6 +30,10 @@ class Settings:
     n_molecules: int = 1000
     shares: tuple[float, float, float] = (0.3, 0.5, 0.2)
     """Of `KINDS`."""
+    noise: float = 0.0
+    """Of chimeras whose parts have partners: the share that was joined at random, in proportion to abundance."""
+    spread: float = 0.0
+    """Of the parts' abundances: standard deviation of their natural logarithm."""
     mirna_first: float = 0.9
     target: tuple[int, int] = (20, 45)
     """nt of target parts, the least and the most."""
@@ -50,6 +54,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.n_molecules < 1 or self.copies < 1:
             raise UsageError(f"{self.n_molecules} molecules, {self.copies:g} copies; expected 1 or more")
+        if not 0 <= self.noise <= 1:
+            raise UsageError(f"noise {self.noise:g}; expected 0 to 1")
         if not 0 <= self.error_rate < 0.2:
             raise UsageError(f"error rate {self.error_rate:g}; expected 0 to 0.2")
         if self.n_interactions < 0:
@@ -62,10 +68,11 @@ def chimeras(
     references: References,
     settings: Settings | None = None,
     *,
+    partners: Sequence[Record] | None = None,
     random_state: int = 0,
 ) -> tuple[list[reads.Read], pd.DataFrame]:
     """Reads and their truth (columns `tables.TRUTH`, in the order of the reads): blocks of `iter_chimeras`, joined."""
-    blocks = list(iter_chimeras(parts, transcripts, references, settings, random_state=random_state))
+    blocks = list(iter_chimeras(parts, transcripts, references, settings, partners=partners, random_state=random_state))
     return [read for fastq, _ in blocks for read in fastq], pd.concat([truth for _, truth in blocks], ignore_index=True)
 
 
@@ -80,6 +87,7 @@ def iter_chimeras(
     references: References,
     settings: Settings | None = None,
     *,
+    partners: Sequence[Record] | None = None,
     random_state: int = 0,
     threads: int = 1,
     report: Callable[[int], None] = lambda n: None,
@@ -92,6 +100,7 @@ def iter_chimeras(
         transcripts: where targets come from, the longer the oftener.
         references: name the isomiRs.
         settings: what is sequenced.
+        partners: what each part binds, and is joined to but for noise; default any of the transcripts.
         random_state: the same gives the same, whatever the threads.
         threads: processes, where there are several blocks.
         report: called with the molecules of each block when it is made.
@@ -102,7 +111,9 @@ def iter_chimeras(
     settings = settings or Settings()
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
     called = {pair for pair in set(parts) if pair[0] in numbers and references.call(pair[1], numbers[pair[0]])}
-    known = [(numbers[name], part) for name, part in parts if (name, part) in called]
+    bound: Sequence[Record | None] = partners or [None] * len(parts)
+    joined = zip(parts, bound, strict=True)
+    known = [(numbers[pair[0]], pair[1], partner) for pair, partner in joined if pair in called]
     long = [record for record in transcripts if len(record.sequence) >= settings.target[1]]
     if not known or not long:
         what = "miRNA part is an isomiR of its miRNA" if not known else f"transcript has {settings.target[1]} nt"
@@ -125,8 +136,8 @@ def iter_chimeras(
 class _Maker:
     """Makes molecules."""
 
-    parts: Sequence[tuple[int, str]]
-    """Number of the miRNA, and its sequence as read."""
+    parts: Sequence[tuple[int, str, Record | None]]
+    """Number of the miRNA, its sequence as read, and what it binds, if that is given."""
     transcripts: Sequence[Record]
     references: References
     settings: Settings
@@ -136,6 +147,12 @@ class _Maker:
     def ends(self) -> NDArray[np.int64]:
         """Of the transcripts, one behind the other."""
         return np.cumsum([len(record.sequence) for record in self.transcripts])
+
+    @cached_property
+    def abundance(self) -> NDArray[np.float64]:
+        """Of the parts, added up."""
+        rng = np.random.default_rng([self.random_state, 0, 2])
+        return np.cumsum(np.exp(self.settings.spread * rng.standard_normal(len(self.parts))))
 
     @cached_property
     def interactions(self) -> list[tuple[int, int]]:
@@ -161,22 +178,27 @@ class _Maker:
         """What is sequenced, and its truth; `None` where the transcript is not known there."""
         settings = self.settings
         kind = KINDS[min(int(np.searchsorted(np.cumsum(settings.shares), rng.random(), side="right")), 2)]
-        number, middle = int(rng.integers(len(self.parts))), int(rng.integers(self.ends[-1]))
+        number, middle = _drawn(self.abundance, rng), int(rng.integers(self.ends[-1]))
         size = int(rng.integers(settings.target[0], settings.target[1] + 1))
         if kind == "chimera" and settings.n_interactions:
-            at = int(np.searchsorted(self.shares, rng.random() * self.shares[-1], side="right"))
-            number, middle = self.interactions[at]
-        sequence, truth = "", _NO_MIRNA
+            number, middle = self.interactions[_drawn(self.shares, rng)]
+        sequence, truth, partner = "", _NO_MIRNA, None
         if kind != "target_alone":
-            mirna, part = self.parts[number]
+            mirna, part, partner = self.parts[number]
             truth = self.truth_of(_edited(part, rng) if rng.random() < settings.edited else part, part, mirna)
             sequence = truth[1]
         target, place, first = "", ("", -1, -1), 1
         if kind != "mirna_alone":
-            which = int(np.searchsorted(self.ends, middle, side="right"))
-            record = self.transcripts[which]
-            within = middle - int(self.ends[which]) + len(record.sequence)
-            start = min(max(within - size // 2, 0), len(record.sequence) - size)
+            if kind == "chimera" and partner is not None and rng.random() < settings.noise:
+                kind, partner = "noise", self.parts[_drawn(self.abundance, rng)][2]
+            if kind in ("chimera", "noise") and partner is not None:
+                record, size = partner, min(size, len(partner.sequence))
+                start = int(rng.integers(len(record.sequence) - size + 1))
+            else:
+                which = int(np.searchsorted(self.ends, middle, side="right"))
+                record = self.transcripts[which]
+                within = middle - int(self.ends[which]) + len(record.sequence)
+                start = min(max(within - size // 2, 0), len(record.sequence) - size)
             target, place = record.sequence[start : start + size], (record.id, start, start + size)
             first = int(rng.random() < settings.mirna_first)
         insert = sequence + target if first else target + sequence
@@ -207,6 +229,11 @@ def _block(maker: _Maker, numbers: range) -> tuple[list[reads.Read], pd.DataFram
 
 
 _NO_MIRNA = "", "", "NA", ""
+
+
+def _drawn(cumulative: NDArray[Any], rng: np.random.Generator) -> int:
+    """A number drawn in proportion to what it adds to the sum."""
+    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
 
 
 def _edited(part: str, rng: np.random.Generator) -> str:
@@ -249,6 +276,19 @@ def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, s
     table = table.drop_duplicates("sequence").sort_values("sequence")
     rows = zip(table["mirna_id"], table["sequence"], table["n_reads"], strict=True)
     return [(name, sequence) for name, sequence, n in rows for _ in range(n)]
+
+
+def real_pairs(pairs: pd.DataFrame, references: References) -> tuple[list[tuple[str, str]], list[Record]]:
+    """miRNA parts as in `real_parts`, and the target that each was read with, named by its row; each target once.
+
+    Args:
+        pairs: columns `mirna_seq`, `target_seq` and `label`.
+        references: miRNAs.
+    """
+    name = {sequence: mirna for mirna, sequence in real_parts(pairs, references)}
+    bound = pairs[(pairs["label"] == 1) & pairs["mirna_seq"].isin(list(name))].drop_duplicates("target_seq")
+    targets = [Record(f"target{row}", sequence) for row, sequence in bound["target_seq"].items()]
+    return [(name[sequence], sequence) for sequence in bound["mirna_seq"]], targets
 
 
 def write(blocks: Iterable[tuple[list[reads.Read], pd.DataFrame]], folder: Path) -> int:
@@ -298,7 +338,7 @@ def judge(
     best = calls.drop_duplicates("read_seq").set_index("read_seq")
     table = truth.assign(read_seq=truth["read_id"].map(found).fillna(""))
     table = table.merge(best, how="left", left_on="read_seq", right_index=True, suffixes=("", "_called"))
-    called, real = table["mirna_id_called"].notna(), table["kind"] == "chimera"
+    called, real = table["mirna_id_called"].notna(), table["kind"].isin(["chimera", "noise"])
     shared = np.minimum(table["end"], table["end_called"]) - np.maximum(table["start"], table["start_called"])
     site = (table["target_id"] == table["target_id_called"]) & (2 * shared >= table["end"] - table["start"])
     right = called & real & (table["mirna_id"] == table["mirna_id_called"]) & site
@@ -314,6 +354,31 @@ def judge(
         "class_accuracy": _share(same, right),
         "site_error": float(away.median()) if len(away) else float("nan"),
     }
+
+
+def judge_noise(
+    interactions: pd.DataFrame, chimeras: pd.DataFrame, truth: pd.DataFrame, rates: Sequence[float]
+) -> dict[str, float]:
+    """How true `noise_fdr` is, over interactions: one is noise where none of its reads is of a bound pair.
+
+    Args:
+        interactions: of `chimera.against_noise`.
+        chimeras: its chimeras.
+        truth: columns read_id and kind.
+        rates: that are asked for.
+
+    Returns:
+        `n_interactions`; `noise`, the share of noise; `noise_R` and `recall_R`: of rate R, the share of noise among
+        interactions of at most that (0 of none), and the share of bound ones that are among them.
+    """
+    kind = chimeras["read_id"].map(truth.set_index("read_id")["kind"])
+    real = (kind == "chimera").groupby(chimeras["interaction"]).any().reindex(interactions.index)
+    figures = {"n_interactions": float(len(interactions)), "noise": _share(~real, real | ~real)}
+    for rate in rates:
+        called = interactions["noise_fdr"] <= rate
+        figures[f"noise_{rate:g}"] = _share(called & ~real, called) if called.any() else 0.0
+        figures[f"recall_{rate:g}"] = _share(called & real, real)
+    return figures
 
 
 def _share(part: pd.Series, whole: pd.Series) -> float:

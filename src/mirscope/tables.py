@@ -129,7 +129,7 @@ CHIMERAS = (
 TRUTH = (
     Column("read_id", "text", "name of the read"),
     Column("molecule", "integer", "reads of one number are copies"),
-    Column("kind", "text", "chimera, target_alone or mirna_alone"),
+    Column("kind", "text", "chimera, noise (parts joined at random), target_alone or mirna_alone"),
     Column("mirna_id", "text", "name of the miRNA; empty: none"),
     Column("mirna_seq", "text", "miRNA part, 5'->3'"),
     Column("variant", "text", "as in ISOMIRS"),
@@ -161,6 +161,10 @@ INTERACTIONS = (
     Column(
         "q_value", "score", "share of false ones expected among chimeras as good, least of its reads", required=False
     ),
+    Column(
+        "n_ligations", "integer", "molecules told apart by their ends, and by UMIs where there are some", required=False
+    ),
+    Column("noise_fdr", "score", "share of chance ligations expected among interactions as good", required=False),
     Column("region", "text", "5'UTR, CDS, 3'UTR or noncoding; empty: not known", required=False),
     Column("chrom", "text", "chromosome; empty: not known", required=False),
     Column("chrom_start", "integer", "first nt on the chromosome, introns within; -1: not known", required=False),

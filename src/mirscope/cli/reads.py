@@ -78,7 +78,10 @@ def chimeras(
     gap: Annotated[int, typer.Option(min=0, help="nt between the parts, or shared, at most.")] = 4,
     top: Annotated[int, typer.Option(min=1, help="Pairs of a read at most.")] = 1,
     most_false: Annotated[
-        float, typer.Option("--fdr", min=0, max=1, help="Share of false chimeras; 1: keep all, as the paper.")
+        float, typer.Option("--q-value", min=0, max=1, help="Share of false chimeras; 1: keep all, as the paper.")
+    ] = 1.0,
+    most_noise: Annotated[
+        float, typer.Option("--noise-fdr", min=0, max=1, help="Share of chance among interactions; 1: keep all.")
     ] = 1.0,
     least_chimeras: Annotated[int, typer.Option("--min-chimeras", min=1, help="That a miRNA must be in.")] = 10,
     least_reads: LeastReads = 10,
@@ -100,7 +103,7 @@ def chimeras(
 
     Adapter and barcode are found in the reads and cut off. A chimera is a miRNA (first or last) and a stretch of a
     transcript side by side. Writes to the output folder: interactions.tsv, interactions.hyb, targets.bed,
-    isomirs.gff3 (mirGFF3), pairs.tsv (for mirscope train), report.json (how many reads went which way).
+    isomirs.gff3 (mirGFF3), pairs.tsv (for mirscope train), report.json and report.html (how many reads went which way).
 
     Examples:
 
@@ -118,6 +121,7 @@ def chimeras(
         most_gap=gap,
         top=top,
         most_false=most_false,
+        most_noise=most_noise,
         least_chimeras=least_chimeras,
         least_reads=least_reads,
         least_quality=least_quality,
@@ -140,7 +144,7 @@ def chimeras(
             settings=settings,
             preparation=preparation,
             annotation=places,
-            sample=_sample(reads),
+            name=_name(reads),
             database=database,
             threads=threads,
             resume=resume,
@@ -175,7 +179,7 @@ def isomirs(
 ) -> None:
     """Tell isomiRs in small-RNA reads from their miRNAs.
 
-    Writes to the output folder: isomirs.tsv, isomirs.gff3 (mirGFF3 1.2), report.json.
+    Writes to the output folder: isomirs.tsv, isomirs.gff3 (mirGFF3 1.2), report.json and report.html.
 
     Examples:
 
@@ -195,7 +199,7 @@ def isomirs(
             output,
             settings=settings,
             preparation=preparation,
-            sample=_sample(reads),
+            name=_name(reads),
             database=database,
             threads=threads,
             resume=resume,
@@ -209,8 +213,8 @@ def isomirs(
     log.info("results: %s", " ".join(str(output / name) for name in isomir.FILES))
 
 
-def _sample(reads: Path) -> str:
-    return reads.name.split(".")[0] if reads.is_file() else "reads"
+def _name(reads: Path) -> str:
+    return reads.name if reads.is_file() else "reads"  # of a pipe
 
 
 def _adapter(adapter: str | None) -> str | None:
