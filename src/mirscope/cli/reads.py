@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, spooled
+from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, first_of_each, spooled
 from mirscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +49,13 @@ Umi = Annotated[bool, typer.Option(help="A random 5' barcode tells molecules apa
 CutQuality = Annotated[int, typer.Option("--cut-quality", min=0, help="Cut 3' ends of less.", rich_help_panel=READS)]
 MostErrors = Annotated[
     float,
-    typer.Option("--max-errors", min=0, help="Leave out reads of more expected errors a nt.", rich_help_panel=READS),
+    typer.Option(
+        "--max-errors",
+        min=0,
+        max=1,
+        help="Most expected errors a nt; 1: any.",
+        rich_help_panel=READS,
+    ),
 ]
 LeastReads = Annotated[int, typer.Option("--min-reads", min=1, help="Reads that an isomiR must have.")]
 LeastQuality = Annotated[
@@ -63,7 +69,10 @@ log = logging.getLogger("mirscope")
 def chimeras(
     reads: Annotated[Path, typer.Argument(help="Reads, FASTQ; - is stdin.")],
     mirnas: Mirnas,
-    transcripts: Annotated[Path, typer.Option("--transcripts", metavar="FASTA", help="Where targets are looked for.")],
+    transcripts: Annotated[
+        list[Path],
+        typer.Option("--transcripts", metavar="FASTA", help="Where targets are; may be repeated."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("results"),
     hairpins: Hairpins = None,
     gtf: Annotated[
@@ -86,8 +95,8 @@ def chimeras(
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
-    cut_quality: CutQuality = 3,
-    most_errors: MostErrors = 0.05,
+    cut_quality: CutQuality = 0,
+    most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
     quiet: Quiet = False,
@@ -106,7 +115,7 @@ def chimeras(
       mirscope chimeras reads.fastq.gz --mirnas mature.fa --transcripts utrs.fa --adapter none --prefix 5 -o clash
     """
     begin(quiet)
-    from mirscope import annotation, chimera, io
+    from mirscope import annotation, chimera
     from mirscope.reads import Preparation
 
     settings = chimera.Settings(
@@ -124,9 +133,9 @@ def chimeras(
     preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
     references = _references(mirnas, hairpins)
     try:
-        library = chimera.Library.of(references, io.read_fasta(transcripts))
+        library = chimera.Library.of(references, first_of_each(*transcripts))
     except InputError as error:
-        error.path = error.path or transcripts
+        error.path = error.path or transcripts[0]
         raise
     places = annotation.read_annotation(gtf) if gtf else None
     with spooled(reads) as path, bar("reading", None, quiet) as advance:
@@ -160,8 +169,8 @@ def isomirs(
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
-    cut_quality: CutQuality = 3,
-    most_errors: MostErrors = 0.05,
+    cut_quality: CutQuality = 0,
+    most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
     quiet: Quiet = False,
@@ -259,7 +268,7 @@ def simulate_chimeras(
         path = Path(parts) if Path(parts).exists() else datasets.path(parts)
         drawn = library.real_parts(io.read_pairs(path), references)
     settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate)
-    fastq, truth = library.chimeras(drawn, io.read_fasta(transcripts), references, settings, random_state=random_state)
+    fastq, truth = library.chimeras(drawn, first_of_each(transcripts), references, settings, random_state=random_state)
     library.write(fastq, truth, output)
     log.info("%s reads of %s molecules", f"{len(fastq):,}", f"{n_molecules:,}")
     log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
