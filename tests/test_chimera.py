@@ -227,7 +227,7 @@ def test_simulated_chimeras_are_found(data_path, engine):
         assert figures["pair_recall"] >= least
         assert figures["chimera_precision"] >= 0.98
         assert figures["site_recall"] >= figures["pair_recall"]
-        assert figures["class_recall"] >= 0.8
+        assert figures["class_recall"] >= least - 0.2
         assert error_rate or figures["class_precision"] >= 0.98
         assert figures["site_error"] <= 1
 
