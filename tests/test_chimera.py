@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 from collections import Counter
+from io import TextIOWrapper
 
 import numpy as np
 import pandas as pd
@@ -162,29 +163,36 @@ CHIRA = {  # hand-checked, by the read's first letters; ChiRA itself knows no ga
 }
 
 
+def fragments(path, index, preparation, folder):
+    folder.mkdir()
+    ready, _ = reads.make_ready(path, index, preparation, folder)
+    return ready.fragments(0)[0]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_chira_example_every_read_is_explained(data_path, engine):
+def test_chira_example_every_read_is_explained(data_path, tmp_path, engine):
     references = io.read_fasta(data_path("mouse_chira_example_ref"))
     mirnas, transcripts = (
         list(filter(lambda one: ("miR" in one.id) == is_mirna, references)) for is_mirna in (True, False)
     )
     library = Library.of(References.of(mirnas), transcripts)
     path = data_path("mouse_chira_example_24reads")
-    made = reads.made_ready(path, library.references.index, Preparation())
-    assert sum(fragment.n_reads for fragment in made.fragments.values()) == 24
-    _, fates = chimera.chimeras(made.fragments, library, Settings(engine=engine))
+    made = fragments(path, library.references.index, Preparation(), tmp_path / "as seen")
+    assert sum(fragment.n_reads for fragment in made.values()) == 24
+    _, fates = chimera.chimeras(made, library, Settings(engine=engine))
     assert {sequence[:8]: fate for sequence, fate in fates.items()} == CHIRA
-    made = reads.made_ready(path, library.references.index, Preparation(prefix=5))
-    found, _ = chimera.chimeras(made.fragments, library, Settings(engine=engine, most_gap=6, most_changes=6))
+    made = fragments(path, library.references.index, Preparation(prefix=5), tmp_path / "cut")
+    found, _ = chimera.chimeras(made, library, Settings(engine=engine, most_gap=6, most_changes=6))
     row = found.set_index("mirna_id").loc["mmu-miR-20a-5p"]
     assert row[["target_id", "start", "end", "n_reads"]].tolist() == ["ENSMUST00000136025", 132, 142, 2]
 
 
-def test_mouse_mireclip_has_a_mirna_in_about_half(data_path):
+def test_mouse_mireclip_has_a_mirna_in_about_half(data_path, tmp_path):
     references = References.of(io.read_fasta(data_path("mouse_mature_mirbase_racoon")))
-    made = reads.made_ready(data_path("mouse_mireclip_mir181_IP10_1000"), references.index, Preparation())
-    hits = align.find(list(made.fragments), references.index, e_value=0.1, most=1)
-    n_reads = np.array([fragment.n_reads for fragment in made.fragments.values()])
+    path = data_path("mouse_mireclip_mir181_IP10_1000")
+    made = fragments(path, references.index, Preparation(), tmp_path / "parts")
+    hits = align.find(list(made), references.index, e_value=0.1, most=1)
+    n_reads = np.array([fragment.n_reads for fragment in made.values()])
     assert n_reads[hits["query"]].sum() == 572  # 518 where 3' ends are cut by quality: 100 reads are of quality 2
     names = pd.Series([references.mirnas[i].id for i in hits["reference"]])
     assert names.str.startswith("mmu-miR-181").mean() > 0.8
@@ -303,6 +311,91 @@ def test_few_chimeras_give_empty_tables_and_no_failure(run, files):
     assert (files / "out" / "pairs.tsv").read_text() == "mirna_id\tmirna_seq\tgene_id\ttarget_seq\tlabel\n"
 
 
+def outputs(folder):
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    report = json.loads(found.pop("report.json"))
+    return found, {key: value for key, value in report.items() if key != "run"}
+
+
+@pytest.fixture
+def many_parts(monkeypatch):
+    """Small files make many parts and shares."""
+    monkeypatch.setattr(reads, "AT_ONCE", 60)
+    monkeypatch.setattr(reads, "_SHARE_BYTES", 9_000)
+    monkeypatch.setattr(chimera, "_RANGE", 150)
+
+
+def test_parts_shares_and_processes_change_nothing(run, files, request, monkeypatch):
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 -o . --quiet")
+    run(COMMAND + " --top 2")
+    once = outputs(files / "out")
+    request.getfixturevalue("many_parts")
+    run(COMMAND + " --top 2")
+    assert outputs(files / "out") == once
+    monkeypatch.setattr(reads, "_WORTH_PROCESSES", 0)
+    run(COMMAND + " --top 2 --threads 2")
+    assert outputs(files / "out") == once
+    assert len(once[0]["interactions.hyb"].splitlines()) > 30
+
+
+@pytest.mark.usefixtures("many_parts")
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        (reads, "_collapse_part", 4),
+        (chimera, "_find", 1),
+        (chimera, "_find", 3),
+        (chimera, "_join", 2),
+        (io, "write_bed", 1),
+    ],
+)
+def test_a_run_that_was_killed_is_resumed(run, files, monkeypatch, module, name, call):
+    """To the same bytes, and without doing anything again."""
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 -o . --quiet")
+    real, calls, deadly = getattr(module, name), [], False
+
+    def counted(*arguments):
+        calls.append(arguments)
+        if deadly and len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(module, name, counted)
+    run(COMMAND + " --min-chimeras 2")
+    once, n_calls = outputs(files / "out"), len(calls)
+    shutil.rmtree(files / "out")
+    calls.clear()
+    deadly = True
+    run(COMMAND + " --min-chimeras 2", code=130)
+    deadly = False
+    if module is not io:
+        assert {path.name for path in (files / "out").iterdir()} == {"unfinished"}
+    for changed, what in ((" --min-chimeras 3", "settings"), (" --min-chimeras 2 --prefix 5", "preparation")):
+        _, err = run(COMMAND + changed + " --resume", code=2)
+        assert f"the unfinished search in out had other {what}; remove" in err
+    _, err = run(COMMAND + " --min-chimeras 2", code=2)
+    assert "out holds an unfinished search; --resume goes on with it" in err
+    assert len(calls) == call
+    run(COMMAND + " --min-chimeras 2 --resume")
+    assert outputs(files / "out") == once
+    assert len(calls) == n_calls + 1  # but the one that it died in
+
+
+@pytest.mark.usefixtures("many_parts")
+def test_other_reads_are_not_taken_for_those_of_the_unfinished_run(run, files, monkeypatch):
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 -o . --quiet")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chimera, "_find", stop)
+        run(COMMAND, code=130)
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 300 --random-state 1 -o . --quiet")
+    _, err = run(COMMAND + " --resume", code=2)
+    assert "had other reads" in err
+
+
 @pytest.mark.parametrize(
     ("change", "code", "problem"),
     [
@@ -329,12 +422,86 @@ def test_errors_of_one_line(run, files, monkeypatch, change, code, problem):
     assert not (files / "out").exists()
 
 
-def test_a_truncated_file_leaves_nothing_behind(run, files):
-    whole = gzip.compress(b"@a\nACGTACGTACGTACGTACGT\n+\nIIIIIIIIIIIIIIIIIIII\n" * 3000)
-    (files / "reads.fastq.gz").write_bytes(whole[:-40])
-    _, err = run(COMMAND, code=1)
-    assert "reads.fastq.gz: damaged gzip file" in err
-    assert not (files / "out").exists()
+READ = b"@a\nACGTACGTACGTACGTACGT\n+\nIIIIIIIIIIIIIIIIIIII\n"
+BAD_READS = {
+    "cut off": (gzip.compress(READ * 3000)[:-40], "damaged gzip file"),
+    "unequal lengths": (READ * 300 + READ[:-4] + b"\n", "1204: Length of sequence and qualities differ"),
+    "without qualities": (READ * 300 + READ[:24] + b"\n", "Premature end of file"),
+    "another letter": (READ * 300 + READ.replace(b"CGT\n", b"C!T\n"), "1202: a: unexpected '!' at position 19"),
+    "empty": (b"", "the file is empty"),
+    "nothing packed": (gzip.compress(b""), "the file is empty"),
+    "no text": (bytes(range(256)), "expected"),
+}
+
+
+@pytest.mark.usefixtures("many_parts")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bad", BAD_READS)
+def test_bad_reads_leave_nothing_behind(run, files, monkeypatch, bad, threads):
+    monkeypatch.setattr(reads, "_WORTH_PROCESSES", 0 if bad in ("cut off", "unequal lengths") else 1e9)
+    data, problem = BAD_READS[bad]
+    (files / "reads.fastq.gz").write_bytes(data)
+    for command in (COMMAND, "isomirs reads.fastq.gz --mirnas mirnas.fa -o out --quiet"):
+        _, err = run(f"{command} --threads {threads}", code=1)
+        assert err.startswith("mirscope: reads.fastq.gz:")
+        assert problem in err
+        assert err.count("\n") == 1
+        assert not (files / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to(run, files):
+    (files / "reads.fastq.gz").write_bytes(READ * 100)
+    for folder in ("reads.fastq.gz", "reads.fastq.gz/within", "/proc/within"):
+        _, err = run(f"{COMMAND} -o {folder}", code=1)
+        assert err.startswith(f"mirscope: {folder}")
+        assert err.count("\n") == 1
+    _, err = run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -o utrs.fa --quiet", code=1)
+    assert err == "mirscope: utrs.fa: is a file; expected a folder to write to\n"
+
+
+def test_bad_reads_do_not_cost_what_else_is_in_the_folder(run, files):
+    (files / "out").mkdir()
+    (files / "out" / "mine.txt").write_text("x")
+    (files / "reads.fastq.gz").write_bytes(BAD_READS["cut off"][0])
+    run(COMMAND, code=1)
+    assert [path.name for path in (files / "out").iterdir()] == ["mine.txt"]
+
+
+def test_stdin_is_as_a_file(run, files, monkeypatch):
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 200 -o . --quiet")
+    run(COMMAND)
+    once = outputs(files / "out")
+    for _ in range(2):
+        with TextIOWrapper((files / "reads.fastq.gz").open("rb")) as stdin, monkeypatch.context() as patch:
+            patch.setattr("sys.stdin", stdin)
+            run(COMMAND.replace("reads.fastq.gz", "-") + " --resume")
+        assert outputs(files / "out") == once
+
+
+def test_sites_come_again_as_asked(run, files):
+    """Of 4 interactions the first has 12 of 25 chimeras, and parts start near each other."""
+    run("simulate chimeras --mirnas mirnas.fa --transcripts utrs.fa -n 2000 --interactions 4 -o . --quiet")
+    truth = pd.read_csv(files / "truth.tsv", sep="\t")
+    found = truth[truth["kind"] == "chimera"].drop_duplicates("molecule")
+    middle = (found["start"] + found["end"]) // 2
+    counts = found.groupby(["target_id", (middle + 5) // 40]).size()
+    assert counts.max() / len(found) == pytest.approx(12 / 25, abs=0.06)
+    assert len(counts) <= 8
+
+
+def test_blocks_and_processes_do_not_change_what_is_simulated(library, transcripts, monkeypatch):
+    monkeypatch.setattr(simulate, "BLOCK", 40)
+    parts = [("let-7a", LET7), ("miR-21", MIR21[:-1])]
+    settings = simulate.Settings(n_molecules=100)
+    made = [list(simulate.iter_chimeras(parts, transcripts, library.references, settings, threads=n)) for n in (1, 2)]
+    assert [len(fastq) for fastq, _ in made[0]] == [len(fastq) for fastq, _ in made[1]]
+    for (fastq, truth), (other, same) in zip(*made, strict=True):
+        assert fastq == other
+        assert truth.equals(same)
+        assert [read.name for read in fastq] == truth["read_id"].tolist()
+    whole = pd.concat([truth for _, truth in made[0]])
+    assert whole["read_id"].tolist() == [f"read{i}" for i in range(1, len(whole) + 1)]
+    assert [set(truth["molecule"] // 40) for _, truth in made[0]] == [{0}, {1}, {2}]
 
 
 def test_miRNA_table_is_isomirs(library, transcripts):  # noqa: N802

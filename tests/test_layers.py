@@ -11,6 +11,7 @@ LAYERS = [
     {"metrics", "tables"},
     {"io"},
     {"runs", "annotation", "align"},
+    {"parts"},
     {"reads"},
     {"isomir"},
     {"chimera"},

@@ -7,6 +7,7 @@ means the same with either.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shutil
@@ -92,6 +93,12 @@ class Index:
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "database"}  # another process makes its own
+
+    def fingerprint(self) -> str:
+        """sha256 of names and sequences."""
+        digest = hashlib.sha256(repr((self.word, self.names)).encode())
+        digest.update(self.codes.tobytes())
+        return digest.hexdigest()
 
     def sequence(self, reference: int, start: int = 0, end: int | None = None) -> str:
         """A reference, or a part of it, cut where the reference ends."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mirscope import align, io, isomir, reads, rna, runs, tables, workers
+from mirscope import align, io, isomir, parts, reads, rna, runs, tables, workers
 from mirscope.annotation import Annotation
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
@@ -256,20 +256,39 @@ def q_values(e_values: NDArray[np.float64], false: NDArray[np.float64]) -> NDArr
 # -------------------------------------------------------------------------------------------------------- interactions
 
 
-def supported(chimeras: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def supported(chimeras: pd.DataFrame, settings: Settings, *, filters: pd.DataFrame | None = None) -> pd.DataFrame:
     """Chimeras of miRNAs that are in enough of them, with column `filter`: whether their isomiR is to be believed.
 
     Exact miRNAs pass; others where enough reads have them with good qualities of all nucleotides that differ.
+
+    Args:
+        chimeras: columns `tables.CHIMERAS`.
+        settings: what is enough.
+        filters: of `_filters`, of all chimeras where these are some of them.
     """
-    n_mirna = chimeras.groupby("mirna_id")["n_molecules"].transform("sum")
-    kept = chimeras[n_mirna >= settings.least_chimeras].copy()
-    good = (kept["quality"] < 0) | (kept["quality"] >= settings.least_quality)
-    part = [kept["mirna_id"], kept["mirna_seq"]]
-    n_good = kept["n_reads"].where(good, 0).groupby(part).transform("sum")
-    n_all = kept["n_reads"].groupby(part).transform("sum")
-    words = np.where(n_all >= settings.least_reads, "REJECT:quality", "REJECT:lowcount")
-    passed = (kept["variant"] == "NA") | (n_good >= settings.least_reads)
-    return kept.assign(filter=np.where(passed, "PASS", words))
+    if filters is None:
+        filters = _filters(_sums(chimeras, settings), settings)
+    key = ["mirna_id", "mirna_seq"]
+    return chimeras.merge(filters[[*key, "filter"]], on=key)
+
+
+_ISOMIR = ["mirna_id", "mirna_seq", "variant", "classes"]
+
+
+def _sums(chimeras: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Molecules, reads, and reads of good quality (`n_good`) of each isomiR in chimeras."""
+    good = (chimeras["quality"] < 0) | (chimeras["quality"] >= settings.least_quality)
+    counted = chimeras[[*_ISOMIR, "n_molecules", "n_reads"]].assign(n_good=chimeras["n_reads"].where(good, 0))
+    return counted.groupby(_ISOMIR, as_index=False).sum()
+
+
+def _filters(sums: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Those of `_sums` whose miRNA is in enough chimeras, with the column `filter`."""
+    n_mirna = sums.groupby("mirna_id")["n_molecules"].transform("sum")
+    kept = sums[n_mirna >= settings.least_chimeras]
+    words = np.where(kept["n_reads"] >= settings.least_reads, "REJECT:quality", "REJECT:lowcount")
+    passed = (kept["variant"] == "NA") | (kept["n_good"] >= settings.least_reads)
+    return kept.assign(filter=pd.Series(np.where(passed, "PASS", words), index=kept.index, dtype="str"))
 
 
 def interactions(
@@ -336,10 +355,16 @@ def interactions(
     found["seed_type"] = pd.Series([seed for seed, _ in bound], index=found.index, dtype="str")
     found["mfe"] = pd.Series([mfe for _, mfe in bound], index=found.index, dtype="float64")
     if annotation is not None:
-        found = _annotated(found, annotation, [library.transcripts.length(number[name]) for name in found["gene_id"]])
-    order = found.sort_values(["n_molecules", "e_value"], ascending=[False, True], kind="stable").index
+        found = annotated(found, annotation, library)
+    order = _order(found)
     table["interaction"] = table["interaction"].map({old: new for new, old in enumerate(order)})
     return found.loc[order].reset_index(drop=True), table.sort_index()
+
+
+def _order(interactions: pd.DataFrame) -> pd.Index:
+    """Most molecules first; of equals the least E-value, then by miRNA and site."""
+    by = ["n_molecules", "e_value", "mirna_id", "mirna_seq", "gene_id", "start"]
+    return interactions.sort_values(by, ascending=[False, *[True] * 5]).index
 
 
 _DUPLEXES = 2000  # of a part; a millisecond each
@@ -347,15 +372,16 @@ _DUPLEXES = 2000  # of a part; a millisecond each
 
 def _bound(_: None, duplexes: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
     """Seed type and energy of pairs of a miRNA and a site."""
-    return [(rna.seed_type(*pair), rna.duplex_mfe(*pair)) for pair in duplexes]
+    mirnas, sites = zip(*duplexes, strict=True)
+    return list(zip(rna.best_seed_types(mirnas, sites), map(rna.duplex_mfe, mirnas, sites), strict=True))
 
 
-def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[int]) -> pd.DataFrame:
+def annotated(interactions: pd.DataFrame, annotation: Annotation, library: Library) -> pd.DataFrame:
     """With region and genome interval of each site, empty and -1 where the transcript is not known."""
-    rows = []
-    for name, start, end, length in zip(found["gene_id"], found["start"], found["end"], lengths, strict=True):
+    rows, number = [], {name: i for i, name in enumerate(library.transcripts.names)}
+    for name, start, end in zip(interactions["gene_id"], interactions["start"], interactions["end"], strict=True):
         transcript = annotation.find(name)
-        offset = transcript.offset(length) if transcript else None
+        offset = transcript.offset(library.transcripts.length(number[name])) if transcript else None
         if transcript is None or offset is None:
             rows.append(("", "", -1, -1, ""))
             continue
@@ -364,7 +390,7 @@ def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[in
         where = transcript.contig, int(ends.min()), int(ends.max()) + 1, transcript.strand
         rows.append((_region(transcript.coding, transcript.strand, middle), *where))
     columns = ["region", "chrom", "chrom_start", "chrom_end", "strand"]
-    return found.join(pd.DataFrame(rows, columns=columns, index=found.index))
+    return interactions.join(pd.DataFrame(rows, columns=columns, index=interactions.index))
 
 
 def _region(coding: tuple[int, int] | None, strand: str, place: int) -> str:
@@ -412,11 +438,18 @@ def search_files(
     settings: Settings | None = None,
     preparation: reads.Preparation | None = None,
     annotation: Annotation | None = None,
+    sample: str = "reads",
     database: str = "miRBase",
     threads: int = 1,
-    report: Callable[[int], None] = lambda n: None,
+    resume: bool = False,
+    progress: parts.Progress = parts.no_progress,
 ) -> dict[str, Any]:
     """Write `FILES` of a FASTQ file's chimeras to `folder`; what `report.json` holds.
+
+    Three passes, whose finished parts wait in `folder/unfinished`: reads are made ready, part by part, and those that
+    may hold a miRNA kept, in shares by their sequence; chimeras are found in each share, and kept in shares by their
+    transcript; interactions are made of each of these. The outputs are made of them at the end. All but the table of
+    interactions is never in memory at once.
 
     Args:
         path: a file, since it is read twice.
@@ -425,66 +458,225 @@ def search_files(
         settings: what counts as a chimera.
         preparation: of the reads.
         annotation: where the transcripts lie on the genome.
+        sample: name of the sequenced specimen, for the GFF3.
         database: of the miRNAs, for the GFF3.
-        threads: cores.
-        report: called with the reads of each part when it is done.
+        threads: processes, for files that are worth it.
+        resume: use the finished parts of an interrupted run.
+        progress: shows how far each pass is.
 
     Raises:
         InputError: bad input.
-        UsageError: BLAST+ is asked for and not installed.
+        UsageError: BLAST+ is asked for and not installed; `folder` holds an unfinished run that is not to be resumed,
+            or is another one.
     """
-    settings = settings or Settings()
+    settings, preparation = settings or Settings(), preparation or reads.Preparation()
     engine: dict[str, str] = {"name": settings.engine}
     if settings.engine == "blast":
         engine["version"] = align.blast_version()
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
+    identity = {
+        "reads": runs.checksum(path),
+        "mirnas": library.references.fingerprint(),
+        "transcripts": library.transcripts.fingerprint(),
+        "engine": engine,
+        "settings": asdict(settings),
+        "preparation": asdict(preparation),
+    }
+    processes = reads.processes_for(path, threads)
     backwards, index = decoys(library), library.references.index
     keep = _HasMirna((index, backwards.references.index), settings)
-    preparation = preparation or reads.Preparation()
-    ready = reads.made_ready(path, index, preparation, keep=keep, threads=threads, report=report)
-    fragments = ready.fragments
-    found, fates = chimeras(fragments, library, settings, threads=threads)
+    with parts.unfinished(folder, identity, what="search", source=path, resume=resume) as here:
+        with progress("reading", None) as report:
+            ready, summary = reads.make_ready(path, index, preparation, here, keep=keep, threads=threads, report=report)
+        finding = _Finding(ready, library, backwards, settings)
+        with progress("chimeras", ready.n_shares) as report:
+            found = parts.carry_out(
+                _find, finding, range(ready.n_shares), here, what="chimeras", processes=processes, report=report
+            )
+        joining = _joining(found, library, settings, ready)
+        with progress("interactions", ready.n_shares) as report:
+            joined = parts.carry_out(
+                _join, joining, range(ready.n_shares), here, what="interactions", processes=processes, report=report
+            )
+        pairs = parts.read(joined)
+        order = _order(pairs)
+        pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, joining.n_ranges, np.argsort(order))
+        if annotation is not None:
+            pairs = annotated(pairs, annotation, library)
+        counts: Counter[str] = Counter()
+        io.write_hyb(kept.by_read(pairs, counts), folder / "interactions.hyb")
+        columns = [column.name for column in INTERACTIONS if column.name in pairs]
+        tables.check(pairs, INTERACTIONS)
+        io.write_tsv(pairs, folder / "interactions.tsv", columns)
+        io.write_bed(_bed(pairs), folder / "targets.bed")
+        isomirs = isomir_table(joining.filters, library.references)
+        io.write_mirgff3(isomirs, folder / "isomirs.gff3", sample=sample, database=database)
+        columns = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
+        io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", columns)
+        fates: Counter[str] = Counter()
+        for part in found:
+            fates.update(parts.notes(part))
+        fates["no_mirna"] += ready.counts["kept"] - ready.counts["taken"]
+        first = joining.first
+        record = {
+            "reads": summary,
+            "engine": engine,
+            "n_reads": {
+                **{fate: fates[fate] for fate in (*FATES, "chimera_of_decoys")},
+                "of_frequent_mirnas": counts["of_frequent_mirnas"],
+                "in_interactions": counts["in_interactions"],
+            },
+            "n_molecules": int(first["n_molecules"].sum()),
+            "n_interactions": len(pairs),
+            "mirna_first": int(first["n_mirna_first"].sum()),
+            "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
+            "classes": isomir.class_counts(first),
+            "settings": asdict(settings),
+            "run": runs.environment(),
+        }
+        runs.write_json(folder / "report.json", record)
+    return record
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What is needed to find chimeras."""
+
+    ready: reads.Ready
+    library: Library
+    backwards: Library
+    settings: Settings
+
+
+def _find(finding: _Finding, share: int, path: Path) -> None:
+    """The chimeras of a share of the reads, with `order` of the read and `rank` of the pair in it; and the E-values of
+    false ones.
+    """
+    fragments, orders = finding.ready.fragments(share)
+    found, fates = chimeras(fragments, finding.library, finding.settings)
+    false, _ = chimeras(fragments, finding.backwards, finding.settings)
     n_reads = pd.Series([fragment.n_reads for fragment in fragments.values()], index=fates.index, dtype="int64")
-    ends = n_reads.groupby(fates).sum().reindex(list(FATES), fill_value=0)
-    ends["no_mirna"] += ready.n_left_out
-    false, _ = chimeras(fragments, backwards, settings, threads=threads)
-    found["q_value"] = q_values(found["e_value"].to_numpy(), false["e_value"].to_numpy())
-    first = found.drop_duplicates("read_seq")
-    believed = supported(found[found["q_value"] <= settings.most_false], settings)
-    pairs, kept = interactions(believed, library, settings, annotation=annotation, threads=threads)
-    summary = {
-        "reads": ready.summary,
-        "engine": engine,
-        "n_reads": {
-            **{fate: int(n) for fate, n in ends.items()},
-            "chimera_of_decoys": int(false.drop_duplicates("read_seq")["n_reads"].sum()),
-            "of_frequent_mirnas": int(believed.drop_duplicates("read_seq")["n_reads"].sum()),
-            "in_interactions": int(kept.drop_duplicates("read_seq")["n_reads"].sum()),
-        },
-        "n_molecules": int(first["n_molecules"].sum()),
-        "n_interactions": len(pairs),
-        "mirna_first": int(first.loc[first["mirna_first"] == 1, "n_reads"].sum()),
-        "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
-        "classes": isomir.class_counts(first),
-        "settings": asdict(settings),
-        "run": runs.environment(),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    columns = [column.name for column in INTERACTIONS if column.name in pairs]
-    tables.check(pairs, INTERACTIONS)
-    io.write_tsv(pairs, folder / "interactions.tsv", columns)
-    io.write_hyb(kept.assign(mfe=kept["interaction"].map(pairs["mfe"])), folder / "interactions.hyb")
-    io.write_bed(_bed(pairs), folder / "targets.bed")
-    sample = Path(path).name.split(".")[0]
-    io.write_mirgff3(
-        isomir_table(believed, library.references), folder / "isomirs.gff3", sample=sample, database=database
+    counts = {str(fate): int(n) for fate, n in n_reads.groupby(fates).sum().items()}
+    counts["chimera_of_decoys"] = int(false.drop_duplicates("read_seq")["n_reads"].sum())
+    order = found["read_seq"].map(pd.Series(orders, index=fates.index, dtype="int64")).astype("int64")
+    found = found.assign(order=order, rank=found.groupby("read_seq").cumcount())
+    n_shares = finding.ready.n_shares
+    parts.write(_decoys_of(path), false[["e_value"]], np.zeros(len(false), dtype=np.int64), 1)
+    parts.write(path, found, parts.share(found["target_id"], n_shares), n_shares, counts)
+
+
+def _decoys_of(path: Path) -> Path:
+    return path.with_suffix(".decoys")
+
+
+_RANGE = 500_000  # reads whose chimeras are written together
+
+
+@dataclass(frozen=True, eq=False)
+class _Joining:
+    """What is needed to join chimeras to interactions, of all chimeras."""
+
+    paths: list[Path]
+    """Of `_find`."""
+    library: Library
+    settings: Settings
+    n_ranges: int
+    """Of `_RANGE` reads, in the order of the file."""
+    e_values: NDArray[np.float64]
+    """Different ones, rising."""
+    q_values: NDArray[np.float64]
+    """Of these."""
+    filters: pd.DataFrame
+    """Of `_filters`."""
+    first: pd.DataFrame
+    """Reads, molecules and those with the miRNA first of each isomiR, of the best pairs of reads."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"first": None}
+
+    def with_q_values(self, chimeras: pd.DataFrame) -> pd.DataFrame:
+        """Those that are not too likely to be false, with the column `q_value`."""
+        q = self.q_values[np.searchsorted(self.e_values, chimeras["e_value"])]
+        return chimeras.assign(q_value=q)[q <= self.settings.most_false]
+
+
+def _joining(paths: list[Path], library: Library, settings: Settings, ready: reads.Ready) -> _Joining:
+    e_values = np.concatenate([parts.read([path], None, ["e_value"])["e_value"] for path in paths])
+    false = np.concatenate([parts.read([_decoys_of(path)])["e_value"] for path in paths])
+    different, at = np.unique(e_values, return_index=True)
+    n_ranges = 1 + len(ready.paths) * reads.AT_ONCE // _RANGE
+    empty = pd.DataFrame()
+    joining = _Joining(
+        paths, library, settings, n_ranges, different, q_values(e_values, false)[at], filters=empty, first=empty
     )
-    io.write_tsv(
-        pairs.assign(label=1), folder / "pairs.tsv", ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
-    )
-    runs.write_json(folder / "report.json", summary)
-    return summary
+    sums, first = [], []
+    for path in paths:
+        columns = [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
+        some = parts.read([path], None, columns)
+        sums.append(_sums(joining.with_q_values(some), settings))
+        best = some[some["rank"] == 0]
+        best = best.assign(n_mirna_first=best["n_reads"].where(best["mirna_first"] == 1, 0))
+        first.append(best.groupby(_ISOMIR, as_index=False)[["n_reads", "n_molecules", "n_mirna_first"]].sum())
+    all_sums, all_first = (pd.concat(some).groupby(_ISOMIR, as_index=False).sum() for some in (sums, first))
+    return replace(joining, filters=_filters(all_sums, settings), first=all_first)
+
+
+def _join(joining: _Joining, share: int, path: Path) -> None:
+    """The interactions of a share of the transcripts; and its believed chimeras, with the row of their `interaction`
+    (-1: too short), in shares by the place of the read in its file.
+    """
+    found = parts.read(joining.paths, share).sort_values(["order", "rank"], ignore_index=True)
+    believed = supported(joining.with_q_values(found), joining.settings, filters=joining.filters)
+    pairs, kept = interactions(believed, joining.library, joining.settings)
+    believed["interaction"] = kept["interaction"].reindex(believed.index, fill_value=-1).astype("int64")
+    believed.loc[kept.index, "mirna_seq"] = kept["mirna_seq"]
+    ranges = believed["order"].to_numpy() // _RANGE
+    parts.write(_believed_of(path), believed[_SHOWN], ranges, joining.n_ranges)
+    parts.write(path, pairs, np.zeros(len(pairs), dtype=np.int64), 1)
+
+
+_SHOWN = ["order", "rank", "read_seq", "n_reads", "n_molecules", "mirna_id", "mirna_seq", "mirna_start", "mirna_end"]
+_SHOWN += ["reference_start", "reference_end", "target_id", "target_start", "target_end", "start", "end", "mirna_first"]
+_SHOWN += ["interaction"]
+
+
+def _believed_of(path: Path) -> Path:
+    return path.with_suffix(".believed")
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The chimeras in interactions, in files."""
+
+    paths: list[Path]
+    """Of `_join`."""
+    n_ranges: int
+    rows: NDArray[np.int64]
+    """Of each interaction of the files, one after the other, its row in the table of all; -1: left out."""
+
+    def table(self, columns: Sequence[str]) -> pd.DataFrame:
+        """These columns of all of them; `interaction` is the row of the table of all."""
+        found = pd.concat(self._each(None, [*columns, "interaction"]), ignore_index=True)
+        return found[found["interaction"] >= 0]
+
+    def by_read(self, interactions: pd.DataFrame, counts: Counter[str]) -> Iterator[pd.DataFrame]:
+        """They, with `mfe`, in the order of the reads, in chunks; adds to `counts` reads of frequent miRNAs, and of
+        those the ones in interactions.
+        """
+        for number in range(self.n_ranges):
+            believed = pd.concat(self._each(number)).sort_values(["order", "rank"])
+            kept = believed[believed["interaction"] >= 0]
+            counts["of_frequent_mirnas"] += int(believed.drop_duplicates("order")["n_reads"].sum())
+            counts["in_interactions"] += int(kept.drop_duplicates("order")["n_reads"].sum())
+            yield kept.assign(mfe=interactions["mfe"].to_numpy()[kept["interaction"]])
+
+    def _each(self, share: int | None, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """A share of each file (`None`: all of it), with the rows of the table of all."""
+        first = 0
+        for path in self.paths:
+            found, own = parts.read([_believed_of(path)], share, columns), self.rows[first : first + parts.n_rows(path)]
+            first += len(own)
+            place = found["interaction"].to_numpy()
+            yield found.assign(interaction=np.where(place >= 0, np.append(own, -1)[place], -1))
 
 
 def _ranks(chimeras: pd.DataFrame, column: str) -> pd.Series:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mirscope import chimera, io, isomir, reads, tables
+from mirscope import chimera, io, isomir, reads, tables, workers
 from mirscope.chimera import Library
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
@@ -41,12 +43,17 @@ class Settings:
     """nt of a read."""
     error_rate: float = 0.001
     """Substitutions a nt, mean; they rise fivefold along a read, as the qualities say."""
+    n_interactions: int = 0
+    """Different pairs of a miRNA part and a place that chimeras are drawn from, the r-th of them in proportion to 1 / r
+    (Zipf); 0: each chimera has its own."""
 
     def __post_init__(self) -> None:
         if self.n_molecules < 1 or self.copies < 1:
             raise UsageError(f"{self.n_molecules} molecules, {self.copies:g} copies; expected 1 or more")
         if not 0 <= self.error_rate < 0.2:
             raise UsageError(f"error rate {self.error_rate:g}; expected 0 to 0.2")
+        if self.n_interactions < 0:
+            raise UsageError(f"{self.n_interactions} interactions; expected 0 or more")
 
 
 def chimeras(
@@ -57,55 +64,146 @@ def chimeras(
     *,
     random_state: int = 0,
 ) -> tuple[list[reads.Read], pd.DataFrame]:
-    """Reads, shuffled, and their truth: columns `tables.TRUTH`, in the order of the reads.
+    """Reads and their truth (columns `tables.TRUTH`, in the order of the reads): blocks of `iter_chimeras`, joined."""
+    blocks = list(iter_chimeras(parts, transcripts, references, settings, random_state=random_state))
+    return [read for fastq, _ in blocks for read in fastq], pd.concat([truth for _, truth in blocks], ignore_index=True)
+
+
+BLOCK = 100_000
+"""Molecules that are made together, and whose reads are shuffled."""
+_READS_AT_ONCE = 10_000  # of a block, whose errors are drawn together
+
+
+def iter_chimeras(
+    parts: Sequence[tuple[str, str]],
+    transcripts: Sequence[Record],
+    references: References,
+    settings: Settings | None = None,
+    *,
+    random_state: int = 0,
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> Iterator[tuple[list[reads.Read], pd.DataFrame]]:
+    """Reads and their truth (columns `tables.TRUTH`, in the order of the reads) in blocks, in flat memory; shuffled
+    within a block.
 
     Args:
         parts: miRNA id and the sequence as read, one for each time that it may be drawn.
         transcripts: where targets come from, the longer the oftener.
         references: name the isomiRs.
         settings: what is sequenced.
-        random_state: the same gives the same.
+        random_state: the same gives the same, whatever the threads.
+        threads: processes, where there are several blocks.
+        report: called with the molecules of each block when it is made.
 
     Raises:
         InputError: no transcript is long enough, or no part is an isomiR of its miRNA.
     """
-    settings, rng = settings or Settings(), np.random.default_rng(random_state)
+    settings = settings or Settings()
     numbers = {record.id: i for i, record in enumerate(references.mirnas)}
-    known = [(numbers[name], part) for name, part in parts if name in numbers and references.call(part, numbers[name])]
+    called = {pair for pair in set(parts) if pair[0] in numbers and references.call(pair[1], numbers[pair[0]])}
+    known = [(numbers[name], part) for name, part in parts if (name, part) in called]
     long = [record for record in transcripts if len(record.sequence) >= settings.target[1]]
     if not known or not long:
         what = "miRNA part is an isomiR of its miRNA" if not known else f"transcript has {settings.target[1]} nt"
         raise InputError(f"no {what}; expected at least one")
-    ends = np.cumsum([len(record.sequence) for record in long])
-    rows: list[tuple[Any, ...]] = []
-    for number in range(settings.n_molecules):
+    maker = _Maker(known, long, references, settings, random_state)
+    n = settings.n_molecules
+    jobs = [range(low, min(low + BLOCK, n)) for low in range(0, n, BLOCK)]
+    n_reads = 0
+    made = workers.in_order(_block, maker, jobs, processes=threads if len(jobs) > 1 else 1)
+    for job, (fastq, truth) in zip(jobs, made, strict=True):
+        names = [f"read{i}" for i in range(n_reads + 1, n_reads + len(fastq) + 1)]
+        n_reads += len(fastq)
+        for read, name in zip(fastq, names, strict=True):
+            read.name = name
+        yield fastq, truth.assign(read_id=pd.Series(names, dtype="str"))
+        report(len(job))
+
+
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    """Makes molecules."""
+
+    parts: Sequence[tuple[int, str]]
+    """Number of the miRNA, and its sequence as read."""
+    transcripts: Sequence[Record]
+    references: References
+    settings: Settings
+    random_state: int
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """Of the transcripts, one behind the other."""
+        return np.cumsum([len(record.sequence) for record in self.transcripts])
+
+    @cached_property
+    def interactions(self) -> list[tuple[int, int]]:
+        """Numbers of a part, and places in the transcripts; the most frequent first."""
+        rng, n = np.random.default_rng([self.random_state, 0, 1]), self.settings.n_interactions
+        drawn = rng.integers(len(self.parts), size=n), rng.integers(self.ends[-1], size=n)
+        return list(zip(drawn[0].tolist(), drawn[1].tolist(), strict=True))
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Of the interactions, added up."""
+        return np.cumsum(1 / np.arange(1, self.settings.n_interactions + 1))
+
+    @lru_cache(maxsize=1 << 17)  # noqa: B019  # one maker a process
+    def truth_of(self, sequence: str, part: str, mirna: int) -> tuple[str, str, str, str]:
+        """miRNA, sequence, variant and classes; of the part where the sequence is no isomiR."""
+        called = self.references.call(sequence, mirna) or self.references.call(part, mirna)
+        assert called is not None  # the part is
+        found = called[0]
+        return self.references.mirnas[mirna].id, found.sequence, found.variant, ";".join(found.classes)
+
+    def molecule(self, rng: np.random.Generator) -> tuple[str, tuple[Any, ...]] | None:
+        """What is sequenced, and its truth; `None` where the transcript is not known there."""
+        settings = self.settings
         kind = KINDS[min(int(np.searchsorted(np.cumsum(settings.shares), rng.random(), side="right")), 2)]
+        number, middle = int(rng.integers(len(self.parts))), int(rng.integers(self.ends[-1]))
+        size = int(rng.integers(settings.target[0], settings.target[1] + 1))
+        if kind == "chimera" and settings.n_interactions:
+            at = int(np.searchsorted(self.shares, rng.random() * self.shares[-1], side="right"))
+            number, middle = self.interactions[at]
         sequence, truth = "", _NO_MIRNA
         if kind != "target_alone":
-            mirna, part = known[rng.integers(len(known))]
-            sequence = _edited(part, rng) if rng.random() < settings.edited else part
-            called = references.call(sequence, mirna) or references.call(part, mirna)
-            assert called is not None  # the part is
-            sequence, name = called[0].sequence, references.mirnas[mirna].id
-            truth = name, sequence, called[0].variant, ";".join(called[0].classes)
+            mirna, part = self.parts[number]
+            truth = self.truth_of(_edited(part, rng) if rng.random() < settings.edited else part, part, mirna)
+            sequence = truth[1]
         target, place, first = "", ("", -1, -1), 1
         if kind != "mirna_alone":
-            record = long[int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))]
-            size = int(rng.integers(settings.target[0], settings.target[1] + 1))
-            start = int(rng.integers(len(record.sequence) - size + 1))
+            which = int(np.searchsorted(self.ends, middle, side="right"))
+            record = self.transcripts[which]
+            within = middle - int(self.ends[which]) + len(record.sequence)
+            start = min(max(within - size // 2, 0), len(record.sequence) - size)
             target, place = record.sequence[start : start + size], (record.id, start, start + size)
             first = int(rng.random() < settings.mirna_first)
         insert = sequence + target if first else target + sequence
-        if "N" in insert:
+        return None if "N" in insert else (insert, (kind, *truth, *place, first))
+
+
+def _block(maker: _Maker, numbers: range) -> tuple[list[reads.Read], pd.DataFrame]:
+    """The reads of molecules of these numbers, not named yet, and their truth."""
+    settings, rng = maker.settings, np.random.default_rng([maker.random_state, numbers.start])
+    wholes: list[str] = []
+    truths: list[tuple[Any, ...]] = []
+    for number in numbers:
+        made = maker.molecule(rng)
+        if made is None:
             continue
+        insert, truth = made
         barcode = "".join(_random("ACGT", rng) if letter == "N" else letter for letter in settings.prefix)
         whole = (barcode + insert.replace("U", "T") + settings.adapter).ljust(settings.length, "A")[: settings.length]
-        for _ in range(rng.geometric(1 / settings.copies)):
-            rows.append((*_sequenced(whole, settings.error_rate, rng), number, kind, *truth, *place, first))
-    order = rng.permutation(len(rows))
-    names = [f"read{i}" for i in range(1, len(rows) + 1)]
-    fastq = [reads.Read(name, *rows[i][:2]) for name, i in zip(names, order, strict=True)]
-    return fastq, tables.table([(name, *rows[i][2:]) for name, i in zip(names, order, strict=True)], TRUTH)
+        wholes.append(whole)
+        truths.append((number, *truth))
+    owners = np.repeat(np.arange(len(wholes)), rng.geometric(1 / settings.copies, len(wholes)))
+    owners = owners[rng.permutation(len(owners))].tolist()
+    fastq = []
+    for low in range(0, len(owners), _READS_AT_ONCE):
+        some = [wholes[owner] for owner in owners[low : low + _READS_AT_ONCE]]
+        fastq += [reads.Read("", *both) for both in _sequenced(some, settings.error_rate, rng)]
+    return fastq, tables.table([("", *truths[owner]) for owner in owners], TRUTH)
 
 
 _NO_MIRNA = "", "", "NA", ""
@@ -122,15 +220,21 @@ def _random(letters: str, rng: np.random.Generator) -> str:
     return letters[int(rng.integers(len(letters)))]
 
 
-def _sequenced(whole: str, error_rate: float, rng: np.random.Generator) -> tuple[str, str]:
-    """What is read of a molecule, and the qualities, which tell the truth."""
-    rise = np.linspace(1 / 3, 5 / 3, len(whole))
-    rates = (error_rate * rise * rng.lognormal(0, 0.5, len(whole)) / np.exp(0.125)).clip(1e-4, 0.6)
-    letters = list(whole)
-    for place in np.flatnonzero(rng.random(len(whole)) < (rates if error_rate else 0)):
-        letters[place] = _random("ACGT".replace(letters[place], ""), rng)
+def _sequenced(wholes: Sequence[str], error_rate: float, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    """What is read of molecules, all of one length, and the qualities, which tell the truth."""
+    letters = np.frombuffer("".join(wholes).encode(), dtype=np.uint8).reshape(len(wholes), -1).copy()
+    rise = np.linspace(1 / 3, 5 / 3, letters.shape[1])
+    rates = (error_rate * rise * rng.lognormal(0, 0.5, letters.shape) / np.exp(0.125)).clip(1e-4, 0.6)
+    if error_rate:
+        wrong = rng.random(letters.shape) < rates
+        others = rng.integers(1, 4, np.count_nonzero(wrong))
+        letters[wrong] = _DNA[(np.searchsorted(_DNA, letters[wrong]) + others) % 4]
     qualities = (33 + np.floor(-10 * np.log10(rates))).astype(np.uint8)
-    return "".join(letters), qualities.tobytes().decode()
+    for row, quality in zip(letters, qualities, strict=True):
+        yield row.tobytes().decode(), quality.tobytes().decode()
+
+
+_DNA = np.frombuffer(b"ACGT", dtype=np.uint8)
 
 
 def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, str]]:
@@ -147,11 +251,26 @@ def real_parts(pairs: pd.DataFrame, references: References) -> list[tuple[str, s
     return [(name, sequence) for name, sequence, n in rows for _ in range(n)]
 
 
-def write(fastq: Sequence[reads.Read], truth: pd.DataFrame, folder: Path) -> None:
-    """Write reads.fastq.gz and truth.tsv."""
+def write(blocks: Iterable[tuple[list[reads.Read], pd.DataFrame]], folder: Path) -> int:
+    """Write reads.fastq.gz and truth.tsv of blocks (`iter_chimeras`), as they come; the number of reads.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    io.write_fastq(fastq, folder / "reads.fastq.gz")
-    io.write_tsv(truth, folder / "truth.tsv", [column.name for column in TRUTH])
+    n_reads = 0
+
+    def truths(write: Callable[[Sequence[reads.Read]], None]) -> Iterator[pd.DataFrame]:
+        nonlocal n_reads
+        for some, truth in blocks:
+            write(some)
+            n_reads += len(some)
+            yield truth
+
+    with io.fastq_writer(folder / "reads.fastq.gz") as write_reads:
+        io.write_tsv(truths(write_reads), folder / "truth.tsv", [column.name for column in TRUTH])
+    return n_reads
 
 
 def judge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -62,6 +63,7 @@ LeastQuality = Annotated[
     int, typer.Option("--min-quality", min=0, help="Quality that each nt must have which is not the miRNA's.")
 ]
 Database = Annotated[str, typer.Option(help="Of the miRNAs, with its release, for the GFF3 (miRBase22).")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.", rich_help_panel=RUN)]
 log = logging.getLogger("mirscope")
 
 
@@ -99,6 +101,7 @@ def chimeras(
     most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
+    resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -138,7 +141,7 @@ def chimeras(
         error.path = error.path or transcripts[0]
         raise
     places = annotation.read_annotation(gtf) if gtf else None
-    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+    with spooled(reads) as path:
         summary = chimera.search_files(
             path,
             library,
@@ -146,9 +149,11 @@ def chimeras(
             settings=settings,
             preparation=preparation,
             annotation=places,
+            sample=_sample(reads),
             database=database,
             threads=threads,
-            report=advance,
+            resume=resume,
+            progress=partial(bar, quiet=quiet),
         )
     log.info("%s", summary["reads"]["state"]["says"])
     ends = summary["n_reads"]
@@ -173,6 +178,7 @@ def isomirs(
     most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
+    resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -191,16 +197,18 @@ def isomirs(
     settings = isomir.Settings(most_changes=most_changes, least_reads=least_reads, least_quality=least_quality)
     preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
     references = _references(mirnas, hairpins)
-    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+    with spooled(reads) as path:
         summary = isomir.search_files(
             path,
             references,
             output,
             settings=settings,
             preparation=preparation,
+            sample=_sample(reads),
             database=database,
             threads=threads,
-            report=advance,
+            resume=resume,
+            progress=partial(bar, quiet=quiet),
         )
     if summary["reads"]:
         log.info("%s", summary["reads"]["state"]["says"])
@@ -208,6 +216,10 @@ def isomirs(
     counts = (f"{summary[name]:,}" for name in names)
     log.info("%s reads, %s of a miRNA, %s believed (%s sequences)", *counts)
     log.info("results: %s", " ".join(str(output / name) for name in isomir.FILES))
+
+
+def _sample(reads: Path) -> str:
+    return reads.name.split(".")[0] if reads.is_file() else "reads"
 
 
 def _adapter(adapter: str | None) -> str | None:
@@ -245,7 +257,17 @@ def simulate_chimeras(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("simulated"),
     n_molecules: Annotated[int, typer.Option("-n", min=1, help="Molecules; each is read once or more.")] = 1000,
     error_rate: Annotated[float, typer.Option(help="Substitutions a nt, mean.")] = 0.001,
+    n_interactions: Annotated[
+        int,
+        typer.Option(
+            "--interactions",
+            min=0,
+            help="Different ones, the r-th as frequent as 1 / r.",
+            show_default="each chimera has its own",
+        ),
+    ] = 0,
     random_state: Annotated[int, typer.Option(help="The same gives the same.", rich_help_panel=RUN)] = 0,
+    threads: Threads = CORES,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -267,8 +289,17 @@ def simulate_chimeras(
     else:
         path = Path(parts) if Path(parts).exists() else datasets.path(parts)
         drawn = library.real_parts(io.read_pairs(path), references)
-    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate)
-    fastq, truth = library.chimeras(drawn, first_of_each(transcripts), references, settings, random_state=random_state)
-    library.write(fastq, truth, output)
-    log.info("%s reads of %s molecules", f"{len(fastq):,}", f"{n_molecules:,}")
+    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate, n_interactions=n_interactions)
+    with bar("molecules", n_molecules, quiet) as advance:
+        blocks = library.iter_chimeras(
+            drawn,
+            first_of_each(transcripts),
+            references,
+            settings,
+            random_state=random_state,
+            threads=threads,
+            report=advance,
+        )
+        n_reads = library.write(blocks, output)
+    log.info("%s reads of %s molecules", f"{n_reads:,}", f"{n_molecules:,}")
     log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
