@@ -193,13 +193,13 @@ def test_mouse_mireclip_has_a_mirna_in_about_half(data_path, tmp_path):
     made = fragments(path, references.index, Preparation(), tmp_path / "parts")
     hits = align.find(list(made), references.index, e_value=0.1, most=1)
     n_reads = np.array([fragment.n_reads for fragment in made.values()])
-    assert 450 <= n_reads[hits["query"]].sum() <= 550
+    assert n_reads[hits["query"]].sum() == 572  # 518 where 3' ends are cut by quality: 100 reads are of quality 2
     names = pd.Series([references.mirnas[i].id for i in hits["reference"]])
     assert names.str.startswith("mmu-miR-181").mean() > 0.8
 
 
 def test_human_candidates_are_found(data_path):
-    """169 reads start with a miRNA by exact match; three of them have no quality at all."""
+    """169 reads start with a miRNA by exact match; three of them have quality 2 throughout."""
     references = References.of(io.read_fasta(data_path("hsa_mature_mirbase22")))
     candidates = pd.read_csv(data_path("human_SRR1742056_chimera_candidates"), sep="\t").set_index("read_id")[
         "mirna_id"
@@ -207,7 +207,7 @@ def test_human_candidates_are_found(data_path):
     path = data_path("human_ago_clip_chimeric_SRR1742056_10k")
     some = {read.id.split("/")[0]: read for read in io.iter_fastq(path)}
     state = reads.look(io.iter_fastq(path), references.index)
-    for preparation, least in ((Preparation(), 166), (Preparation(least_quality=0, most_errors=1), 169)):
+    for preparation, least in ((Preparation(), 169), (Preparation(least_quality=3, most_errors=0.05), 166)):
         kept = [
             read
             for read, _ in reads.run((some[name] for name in candidates.index), preparation.steps(state), Counter())
@@ -217,7 +217,7 @@ def test_human_candidates_are_found(data_path):
             (kept[q].id.split("/")[0], references.mirnas[r].id)
             for q, r in zip(hits["query"], hits["reference"], strict=True)
         }
-        assert len(found & set(candidates.items())) >= least
+        assert len(found & set(candidates.items())) == least
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -228,12 +228,15 @@ def test_simulated_chimeras_are_found(data_path, engine):
     parts = simulate.real_parts(io.read_pairs(data_path("clash_hejret2023_realseq")), references)
     library = Library.of(references, transcripts)
     for error_rate, least in ((0, 0.95), (0.01, 0.85)):
-        settings = simulate.Settings(n_molecules=250, error_rate=error_rate)
+        settings = simulate.Settings(n_molecules=1000, error_rate=error_rate)
         fastq, truth = simulate.chimeras(parts, transcripts, references, settings, random_state=1)
         figures = simulate.judge(fastq, truth, library, Settings(engine=engine))
         assert figures["pair_precision"] >= least
         assert figures["pair_recall"] >= least
         assert figures["chimera_precision"] >= 0.98
+        assert figures["site_recall"] >= figures["pair_recall"]
+        assert figures["class_recall"] >= least - 0.2
+        assert error_rate or figures["class_precision"] >= 0.98
         assert figures["site_error"] <= 1
 
 
@@ -412,7 +415,8 @@ def test_other_reads_are_not_taken_for_those_of_the_unfinished_run(run, files, m
 def test_errors_of_one_line(run, files, monkeypatch, change, code, problem):
     io.write_fastq([reads.Read("a", "ACGT" * 8, "I" * 32)], files / "reads.fastq.gz")
     monkeypatch.setenv("PATH", "/nonexistent")
-    _, err = run(f"{COMMAND} {change}", code=code)
+    command = COMMAND.replace("--transcripts utrs.fa", "") if "--transcripts" in change else COMMAND
+    _, err = run(f"{command} {change}", code=code)
     assert problem in err
     assert err.count("\n") == 1
     assert not (files / "out").exists()

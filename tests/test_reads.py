@@ -118,11 +118,13 @@ def test_parts_and_processes_do_not_change_what_is_prepared(tmp_path, monkeypatc
 
 def test_what_is_told_goes_before_what_is_seen():
     state = reads.State(1, 50, 50, adapter=L3, adapter_name="L3", prefix="NNNNG")
-    assert [step.name for step in Preparation().steps(state)][2:4] == ["3' adapter cut", "5' barcode cut"]
-    assert [step.name for step in Preparation(adapter="", prefix=0).steps(state)][2] == "too short"
+    found = [step.name for step in Preparation().steps(state)]
+    assert found == ["3' N cut", "3' adapter cut", "5' barcode cut", "too short", "with N"]
+    told = Preparation(adapter="", prefix=0, least_quality=3, most_errors=0.05).steps(state)
+    assert [step.name for step in told] == ["low-quality 3' end cut", "3' N cut", "too short", "with N", "low quality"]
     assert Preparation(prefix=3).by_umi(state) is False
     assert Preparation(umi=False).by_umi(state) is False
-    assert Preparation(adapter="acgu").steps(state)[2].adapter == "ACGT"
+    assert Preparation(adapter="acgu").steps(state)[1].adapter == "ACGT"
     with pytest.raises(UsageError, match="expected letters A C G T N"):
         Preparation(adapter="xyz")
 

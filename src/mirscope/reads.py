@@ -413,10 +413,10 @@ class Preparation:
     """nt to cut at the 5' end; `None`: what is found."""
     umi: bool = True
     """Let a random prefix tell molecules apart."""
-    least_quality: int = 3
-    """Of a 3' end; 3 cuts what Illumina marks as unreliable (2)."""
-    most_errors: float = 0.05
-    """Expected a nucleotide, in what is left."""
+    least_quality: int = 0
+    """Of a 3' end, which is cut where it is less; 3 cuts what Illumina marks as unreliable (2)."""
+    most_errors: float = 1.0
+    """Expected a nucleotide, in what is left; 1: as many as there are."""
     least_length: int = 15
     """nt, of what is left."""
 
@@ -430,10 +430,12 @@ class Preparation:
         """The steps for reads of this state."""
         adapter = state.adapter if self.adapter is None else self.adapter.upper().replace("U", "T")
         length = len(state.prefix) if self.prefix is None else self.prefix
-        cuts: list[Step] = [CutQuality(self.least_quality), CutN()]
+        cuts: list[Step] = [CutQuality(self.least_quality)] if self.least_quality else []
+        cuts += [CutN()]
         cuts += [CutAdapter(adapter)] if adapter else []
         cuts += [CutPrefix(length)] if length else []
-        return [*cuts, LongEnough(self.least_length), WithoutN(), GoodEnough(self.most_errors)]
+        good = [GoodEnough(self.most_errors)] if self.most_errors < 1 else []
+        return [*cuts, LongEnough(self.least_length), WithoutN(), *good]
 
     def by_umi(self, state: State) -> bool:
         """Whether molecules are told apart by the prefix."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -324,9 +324,10 @@ def judge(
     """How much of the truth is found, over reads.
 
     Returns:
-        `chimera_precision` and `chimera_recall`: reads called chimeras, and chimeric ones that are called; `pair_*`:
-        with the right miRNA and a site that shares half of the true one; `class_*`: with the right classes of the
-        isomiR, over reads with the right pair; `site_error`: nt between the called and the true start, median.
+        Precision and recall over reads: `chimera_*`, reads called chimeras, and chimeric ones that are called;
+        `site_*`, with a site that shares half of the true one; `pair_*`, with the right miRNA as well; `class_*`, over
+        the classes of the isomiRs (a read of two counts twice). `site_error`: nt between the called and the true start
+        of right pairs, median.
     """
     found: dict[str, str] = {}
     state = reads.look(fastq, library.references.index)
@@ -342,16 +343,19 @@ def judge(
     shared = np.minimum(table["end"], table["end_called"]) - np.maximum(table["start"], table["start_called"])
     site = (table["target_id"] == table["target_id_called"]) & (2 * shared >= table["end"] - table["start"])
     right = called & real & (table["mirna_id"] == table["mirna_id_called"]) & site
-    same = right & (table["classes"] == table["classes_called"])
     away = (table["start"] - table["start_called"])[right].abs()
+    said, true = _classes(table.loc[called, "classes_called"]), _classes(table.loc[real, "classes"])
     return {
         "n_reads": float(len(table)),
         "n_chimeric": float(real.sum()),
         "chimera_precision": _share(called & real, called),
         "chimera_recall": _share(called & real, real),
+        "site_precision": _share(called & real & site, called),
+        "site_recall": _share(called & real & site, real),
         "pair_precision": _share(right, called),
         "pair_recall": _share(right, real),
-        "class_accuracy": _share(same, right),
+        "class_precision": len(said & true) / len(said) if said else float("nan"),
+        "class_recall": len(said & true) / len(true) if true else float("nan"),
         "site_error": float(away.median()) if len(away) else float("nan"),
     }
 
@@ -379,6 +383,12 @@ def judge_noise(
         figures[f"noise_{rate:g}"] = _share(called & ~real, called) if called.any() else 0.0
         figures[f"recall_{rate:g}"] = _share(called & real, real)
     return figures
+
+
+def _classes(column: pd.Series) -> set[tuple[Hashable, str]]:
+    """The classes of each row, with its index."""
+    listed = column.str.split(";").explode()
+    return {(row, name) for row, name in listed.items() if name}
 
 
 def _share(part: pd.Series, whole: pd.Series) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, spooled
+from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, first_of_each, spooled
 from mirscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,13 @@ Umi = Annotated[bool, typer.Option(help="A random 5' barcode tells molecules apa
 CutQuality = Annotated[int, typer.Option("--cut-quality", min=0, help="Cut 3' ends of less.", rich_help_panel=READS)]
 MostErrors = Annotated[
     float,
-    typer.Option("--max-errors", min=0, help="Leave out reads of more expected errors a nt.", rich_help_panel=READS),
+    typer.Option(
+        "--max-errors",
+        min=0,
+        max=1,
+        help="Most expected errors a nt; 1: any.",
+        rich_help_panel=READS,
+    ),
 ]
 LeastReads = Annotated[int, typer.Option("--min-reads", min=1, help="Reads that an isomiR must have.")]
 LeastQuality = Annotated[
@@ -65,7 +71,10 @@ log = logging.getLogger("mirscope")
 def chimeras(
     reads: Annotated[Path, typer.Argument(help="Reads, FASTQ; - is stdin.")],
     mirnas: Mirnas,
-    transcripts: Annotated[Path, typer.Option("--transcripts", metavar="FASTA", help="Where targets are looked for.")],
+    transcripts: Annotated[
+        list[Path],
+        typer.Option("--transcripts", metavar="FASTA", help="Where targets are; may be repeated."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("results"),
     hairpins: Hairpins = None,
     gtf: Annotated[
@@ -91,8 +100,8 @@ def chimeras(
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
-    cut_quality: CutQuality = 3,
-    most_errors: MostErrors = 0.05,
+    cut_quality: CutQuality = 0,
+    most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
     resume: Resume = False,
@@ -112,7 +121,7 @@ def chimeras(
       mirscope chimeras reads.fastq.gz --mirnas mature.fa --transcripts utrs.fa --adapter none --prefix 5 -o clash
     """
     begin(quiet)
-    from mirscope import annotation, chimera, io
+    from mirscope import annotation, chimera
     from mirscope.reads import Preparation
 
     settings = chimera.Settings(
@@ -131,9 +140,9 @@ def chimeras(
     preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
     references = _references(mirnas, hairpins)
     try:
-        library = chimera.Library.of(references, io.read_fasta(transcripts))
+        library = chimera.Library.of(references, first_of_each(*transcripts))
     except InputError as error:
-        error.path = error.path or transcripts
+        error.path = error.path or transcripts[0]
         raise
     places = annotation.read_annotation(gtf) if gtf else None
     with spooled(reads) as path:
@@ -169,8 +178,8 @@ def isomirs(
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
-    cut_quality: CutQuality = 3,
-    most_errors: MostErrors = 0.05,
+    cut_quality: CutQuality = 0,
+    most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
     resume: Resume = False,
@@ -288,7 +297,7 @@ def simulate_chimeras(
     with bar("molecules", n_molecules, quiet) as advance:
         blocks = library.iter_chimeras(
             drawn,
-            io.read_fasta(transcripts),
+            first_of_each(transcripts),
             references,
             settings,
             random_state=random_state,
