@@ -419,7 +419,7 @@ def positions(pairs: pd.DataFrame, library: Library) -> dict[str, Any]:
         counts = pairs["region"].replace("", "unknown").value_counts()
         return {"region": {name: int(counts[name]) for name in (*REGIONS, "unknown") if name in counts}}
     number = {name: i for i, name in enumerate(library.transcripts.names)}
-    length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]])
+    length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]], dtype=np.int64)
     tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy() // np.maximum(length, 1)
     return {"tenth": np.bincount(tenth.clip(max=9), minlength=10).tolist()}
 
@@ -517,9 +517,11 @@ def search_files(
         "preparation": asdict(preparation),
     }
     processes = reads.processes_for(path, threads)
-    backwards, index = decoys(library), library.references.index
-    keep = _HasMirna((index, backwards.references.index), settings)
+    index = library.references.index
     with parts.unfinished(folder, identity, what="search", source=path, resume=resume) as here:
+        library = replace(library, transcripts=library.transcripts.kept_in(here / "transcripts"))
+        backwards = decoys(library)
+        keep = _HasMirna((index, backwards.references.index), settings)
         with progress("reading", None) as report:
             ready, summary = reads.make_ready(path, index, preparation, here, keep=keep, threads=threads, report=report)
         finding = _Finding(ready, library, backwards, settings)
