@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from collections import Counter
 from io import TextIOWrapper
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mirscope import align, chimera, io, isomir, reads, simulate, tables
+from mirscope import align, chimera, io, isomir, ligation, reads, simulate, tables
 from mirscope.annotation import read_annotation
 from mirscope.chimera import Library, Settings
 from mirscope.io import Record
@@ -263,7 +264,8 @@ def test_simulation_is_the_same_again_and_says_the_truth(library, transcripts):
 
 
 @pytest.fixture
-def files(tmp_path, transcripts):
+def files(tmp_path, transcripts, monkeypatch):
+    monkeypatch.setattr(ligation, "N_DUPLEXES", 200)
     io.write_fasta(transcripts, tmp_path / "utrs.fa")
     io.write_fasta([Record("hsa-let-7a-5p", LET7), Record("hsa-miR-21-5p", MIR21)], tmp_path / "mirnas.fa")
     return tmp_path
@@ -314,6 +316,7 @@ def test_few_chimeras_give_empty_tables_and_no_failure(run, files):
 def outputs(folder):
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     report = json.loads(found.pop("report.json"))
+    found["report.html"] = re.sub(rb">finished<.*", b"", found["report.html"])
     return found, {key: value for key, value in report.items() if key != "run"}
 
 
@@ -475,7 +478,10 @@ def test_stdin_is_as_a_file(run, files, monkeypatch):
         with TextIOWrapper((files / "reads.fastq.gz").open("rb")) as stdin, monkeypatch.context() as patch:
             patch.setattr("sys.stdin", stdin)
             run(COMMAND.replace("reads.fastq.gz", "-") + " --resume")
-        assert outputs(files / "out") == once
+        found, report = outputs(files / "out")
+        assert report | {"file": "reads.fastq.gz"} == once[1]
+        for name in {*chimera.FILES} - {"report.html", "report.json"}:
+            assert found[name].replace(b"COLDATA: stdin", b"COLDATA: reads") == once[0][name]
 
 
 def test_sites_come_again_as_asked(run, files):

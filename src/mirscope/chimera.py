@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -516,7 +516,6 @@ def search_files(
         "settings": asdict(settings),
         "preparation": asdict(preparation),
     }
-    processes = reads.processes_for(path, threads)
     index = library.references.index
     with parts.unfinished(folder, identity, what="search", source=path, resume=resume) as here:
         library = replace(library, transcripts=library.transcripts.kept_in(here / "transcripts"))
@@ -524,19 +523,20 @@ def search_files(
         keep = _HasMirna((index, backwards.references.index), settings)
         with progress("reading", None) as report:
             ready, summary = reads.make_ready(path, index, preparation, here, keep=keep, threads=threads, report=report)
-        finding = _Finding(ready, library, backwards, settings)
-        with progress("chimeras", ready.n_shares) as report:
-            found = parts.carry_out(
-                _find, finding, range(ready.n_shares), here, what="chimeras", processes=processes, report=report
-            )
-        joining = _joining(found, library, settings, ready)
-        with progress("interactions", ready.n_shares) as report:
-            joined = parts.carry_out(
-                _join, joining, range(ready.n_shares), here, what="interactions", processes=processes, report=report
-            )
+
+        def passed(function: Callable[[Any, int, Path], None], shared: Any, what: str) -> list[Path]:
+            how: dict[str, Any] = {"what": what, "processes": reads.processes_for(path, threads)}
+            with progress(what, ready.n_shares) as report:
+                return parts.carry_out(function, shared, range(ready.n_shares), here, report=report, **how)
+
+        found = passed(_find, _Finding(ready, library, backwards, settings), "chimeras")
+        confidence = _Confidence.of(found, settings)
+        sums, first = _summed(found, confidence, settings)
+        filters, n_ranges = _filters(sums, settings), 1 + len(ready.paths) * reads.AT_ONCE // _RANGE
+        joined = passed(_join, _Joining(found, library, settings, confidence, filters, n_ranges), "interactions")
         pairs = parts.read(joined)
         order = _order(pairs)
-        pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, joining.n_ranges, np.argsort(order))
+        pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, n_ranges, np.argsort(order))
         umi = summary["umi"]
         pairs, _, noise = against_noise(
             pairs.assign(row=pairs.index), kept.table(_LIGATED), library, settings, umi=umi, threads=threads
@@ -544,30 +544,19 @@ def search_files(
         kept = kept.of(pairs.pop("row").to_numpy())
         if annotation is not None:
             pairs = annotated(pairs, annotation, library)
-        counts: Counter[str] = Counter()
-        io.write_hyb(kept.by_read(pairs, counts), folder / "interactions.hyb")
-        columns = [column.name for column in INTERACTIONS if column.name in pairs]
-        tables.check(pairs, INTERACTIONS)
-        io.write_tsv(pairs, folder / "interactions.tsv", columns)
-        io.write_bed(_bed(pairs), folder / "targets.bed")
-        isomirs = isomir_table(joining.filters, library.references)
-        io.write_mirgff3(isomirs, folder / "isomirs.gff3", sample=name.split(".")[0], database=database)
-        columns = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
-        io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", columns)
-        fates: Counter[str] = Counter()
+        fates = Counter({"no_mirna": ready.counts["kept"] - ready.counts["taken"]})
         for part in found:
             fates.update(parts.notes(part))
-        fates["no_mirna"] += ready.counts["kept"] - ready.counts["taken"]
-        first = joining.first
+        _write_tables(pairs, folder)
+        io.write_hyb(kept.by_read(pairs, fates), folder / "interactions.hyb")
+        isomirs = isomir_table(filters, library.references)
+        io.write_mirgff3(isomirs, folder / "isomirs.gff3", sample=name.split(".")[0], database=database)
+        ends = (*FATES, "chimera_of_decoys", "of_frequent_mirnas", "in_interactions")
         record = {
             "file": name,
             "reads": summary,
             "engine": engine,
-            "n_reads": {
-                **{fate: fates[fate] for fate in (*FATES, "chimera_of_decoys")},
-                "of_frequent_mirnas": counts["of_frequent_mirnas"],
-                "in_interactions": counts["in_interactions"],
-            },
+            "n_reads": {end: fates[end] for end in ends},
             "n_molecules": int(first["n_molecules"].sum()),
             "n_interactions": len(pairs),
             "mirna_first": int(first["n_mirna_first"].sum()),
@@ -581,6 +570,15 @@ def search_files(
         runs.write_json(folder / "report.json", record)
         reports.chimeras(record, pairs, FATES).write(folder / "report.html")
     return record
+
+
+def _write_tables(pairs: pd.DataFrame, folder: Path) -> None:
+    tables.check(pairs, INTERACTIONS)
+    columns = [column.name for column in INTERACTIONS if column.name in pairs]
+    io.write_tsv(pairs, folder / "interactions.tsv", columns)
+    io.write_bed(_bed(pairs), folder / "targets.bed")
+    columns = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
+    io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", columns)
 
 
 @dataclass(frozen=True)
@@ -618,52 +616,57 @@ _RANGE = 500_000  # reads whose chimeras are written together
 
 
 @dataclass(frozen=True, eq=False)
+class _Confidence:
+    """The q-value that each E-value has among all chimeras."""
+
+    e_values: NDArray[np.float64]
+    """Different ones, rising."""
+    q_values: NDArray[np.float64]
+    most_false: float
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], settings: Settings) -> _Confidence:
+        """Of the files of `_find`."""
+        false = parts.read([_decoys_of(path) for path in paths])["e_value"].to_numpy()
+        every = parts.read(paths, columns=["e_value"])["e_value"].to_numpy()
+        different, first = np.unique(every, return_index=True)
+        return cls(different, q_values(every, false)[first], settings.most_false)
+
+    def among(self, chimeras: pd.DataFrame) -> pd.DataFrame:
+        """Chimeras with the column `q_value`, without those that are too likely to be false."""
+        q = self.q_values[np.searchsorted(self.e_values, chimeras["e_value"])]
+        return chimeras.assign(q_value=q)[q <= self.most_false]
+
+
+@dataclass(frozen=True, eq=False)
 class _Joining:
-    """What is needed to join chimeras to interactions, of all chimeras."""
+    """What is needed to join chimeras to interactions."""
 
     paths: list[Path]
     """Of `_find`."""
     library: Library
     settings: Settings
+    confidence: _Confidence
+    filters: pd.DataFrame
+    """Of `_filters`, of all chimeras."""
     n_ranges: int
     """Of `_RANGE` reads, in the order of the file."""
-    e_values: NDArray[np.float64]
-    """Different ones, rising."""
-    q_values: NDArray[np.float64]
-    """Of these."""
-    filters: pd.DataFrame
-    """Of `_filters`."""
-    first: pd.DataFrame
-    """Reads, molecules and those with the miRNA first of each isomiR, of the best pairs of reads."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"first": None}
-
-    def with_q_values(self, chimeras: pd.DataFrame) -> pd.DataFrame:
-        """Those that are not too likely to be false, with the column `q_value`."""
-        q = self.q_values[np.searchsorted(self.e_values, chimeras["e_value"])]
-        return chimeras.assign(q_value=q)[q <= self.settings.most_false]
 
 
-def _joining(paths: list[Path], library: Library, settings: Settings, ready: reads.Ready) -> _Joining:
-    e_values = np.concatenate([parts.read([path], None, ["e_value"])["e_value"] for path in paths])
-    false = np.concatenate([parts.read([_decoys_of(path)])["e_value"] for path in paths])
-    different, at = np.unique(e_values, return_index=True)
-    n_ranges = 1 + len(ready.paths) * reads.AT_ONCE // _RANGE
-    empty = pd.DataFrame()
-    joining = _Joining(
-        paths, library, settings, n_ranges, different, q_values(e_values, false)[at], filters=empty, first=empty
-    )
-    sums, first = [], []
+def _summed(paths: Sequence[Path], confidence: _Confidence, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of the files of `_find`: `_sums` of all chimeras that are not too likely to be false; reads, molecules and reads
+    with the miRNA first (`n_mirna_first`) of each isomiR in the best pairs of all.
+    """
+    columns = [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
+    sums, firsts = [], []
     for path in paths:
-        columns = [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
-        some = parts.read([path], None, columns)
-        sums.append(_sums(joining.with_q_values(some), settings))
-        best = some[some["rank"] == 0]
-        best = best.assign(n_mirna_first=best["n_reads"].where(best["mirna_first"] == 1, 0))
-        first.append(best.groupby(_ISOMIR, as_index=False)[["n_reads", "n_molecules", "n_mirna_first"]].sum())
-    all_sums, all_first = (pd.concat(some).groupby(_ISOMIR, as_index=False).sum() for some in (sums, first))
-    return replace(joining, filters=_filters(all_sums, settings), first=all_first)
+        found = parts.read([path], columns=columns)
+        sums.append(_sums(confidence.among(found), settings))
+        first = found[found["rank"] == 0]
+        first = first.assign(n_mirna_first=first["n_reads"].where(first["mirna_first"] == 1, 0))
+        firsts.append(first[[*_ISOMIR, "n_reads", "n_molecules", "n_mirna_first"]])
+    both = (pd.concat(some).groupby(_ISOMIR, as_index=False).sum() for some in (sums, firsts))
+    return next(both), next(both)
 
 
 def _join(joining: _Joining, share: int, path: Path) -> None:
@@ -671,7 +674,7 @@ def _join(joining: _Joining, share: int, path: Path) -> None:
     (-1: too short), in shares by the place of the read in its file.
     """
     found = parts.read(joining.paths, share).sort_values(["order", "rank"], ignore_index=True)
-    believed = supported(joining.with_q_values(found), joining.settings, filters=joining.filters)
+    believed = supported(joining.confidence.among(found), joining.settings, filters=joining.filters)
     pairs, kept = interactions(believed, joining.library, joining.settings)
     believed["interaction"] = kept["interaction"].reindex(believed.index, fill_value=-1).astype("int64")
     believed.loc[kept.index, "mirna_seq"] = kept["mirna_seq"]

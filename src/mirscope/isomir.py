@@ -367,7 +367,7 @@ def search_files(
         "settings": asdict(settings),
         "preparation": asdict(preparation),
     }
-    with parts.unfinished(folder, identity, what="isomirs", source=path, resume=resume) as here:
+    with parts.unfinished(folder, identity, what="search", source=path, resume=resume) as here:
         with progress("reading", None) as report:
             waiting: dict[str, Any] = {"threads": threads, "report": report}
             if fastq:

@@ -223,7 +223,7 @@ def isomirs(
 
 
 def _name(reads: Path) -> str:
-    return reads.name if reads.is_file() else "reads"  # of a pipe
+    return reads.name if reads.is_file() else "stdin"
 
 
 def _adapter(adapter: str | None) -> str | None:
