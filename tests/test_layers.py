@@ -23,6 +23,7 @@ LAYERS = [
     {"predict"},
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
+    {"compare"},
     {"heatmap", "enrich", "variants", "discover"},
     {"experiment"},
     {"cli"},
