@@ -282,7 +282,7 @@ class _Search:
             }
         )
         small = table["log10_fold"].abs() < np.log10(min_fold)  # never so where rates are not known
-        table.loc[small | (table["logit_difference"].abs() < min_difference), "change"] = "kept"
+        table.loc[small | (table["logit_difference"].abs() < max(min_difference, 1e-6)), "change"] = "kept"
         order = np.argsort(place["place"].to_numpy(), kind="stable")
         table = ordered(table.iloc[order[(is_site[0] | is_site[1])[order]]])
         return table.sort_values("log10_fold", key=np.abs, ascending=False, kind="stable", ignore_index=True)

@@ -1082,6 +1082,8 @@ def read_isomirs(path: str | Path) -> pd.DataFrame:
         if _is_mirgff3(head):
             return read_mirgff3(path)
         raw = _read_raw(stream, head, name, _NAMED, synonyms={"mirna_seq": "sequence"})
+    if raw.table.empty:
+        raise TableError("no rows; expected at least one isomiR", path=name, line=raw.header)
     sequences, n_codes = _sequences(raw, "sequence")
     table = raw.table.assign(sequence=sequences)
     for column in ("mirna_id", "variant"):
