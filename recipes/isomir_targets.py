@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import binomtest
 
 from mirscope import cli, datasets, io, isomir, metrics, models, predict, rna
 from mirscope.isomir import References
@@ -90,7 +91,8 @@ def interval(value: float, low: float, high: float, digits: int = 2) -> str:
 
 
 def seeds(pairs: pd.DataFrame) -> str:
-    """How many own and other sites have a seed match (6mer or better) of the isomiR, of its reference, of both."""
+    """How many own and other sites have a seed match (6mer or better) of the isomiR, of its reference, of both; p of the
+    first two being as many (binomial)."""
     rows = []
     better = {kind.name for kind in rna.SEED_TYPES} - {"offset-6mer"}
     for label, title in ((1, "own sites"), (0, "other sites")):
@@ -103,8 +105,9 @@ def seeds(pairs: pd.DataFrame) -> str:
         }
         own, reference = has.values()
         parts = own & ~reference, reference & ~own, own & reference, ~own & ~reference
-        rows.append((title, f"{len(some):,}", *(f"{part.mean():.1%}" for part in parts)))
-    return markdown(("", "pairs", "isomiR's only", "reference's only", "both", "neither"), rows)
+        p = binomtest(int(parts[0].sum()), int(parts[0].sum() + parts[1].sum())).pvalue
+        rows.append((title, f"{len(some):,}", *(f"{part.mean():.1%}" for part in parts), f"{p:.2f}"))
+    return markdown(("", "pairs", "isomiR's only", "reference's only", "both", "neither", "p"), rows)
 
 
 if __name__ == "__main__":

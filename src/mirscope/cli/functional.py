@@ -284,7 +284,7 @@ def compare(
     counts = found.sites["change"].value_counts()
     told = ", ".join(f"{counts.get(change, 0):,} {change}" for change in library.CHANGES)
     log = logging.getLogger("mirscope")
-    log.info("%d isomiRs; sites %s", len(pairs), told)
+    log.info("isomiRs: %d; sites: %s", found.summary["isomir_id"].nunique(), told)
     if rate:
         log.info("about %.0f sites of each form are expected by chance (%g in a kb)", rate * n_nt / 1000, rate)
     log.info("written: %s", " ".join(map(str, files)))
