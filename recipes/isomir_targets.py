@@ -91,8 +91,7 @@ def interval(value: float, low: float, high: float, digits: int = 2) -> str:
 
 
 def seeds(pairs: pd.DataFrame) -> str:
-    """How many own and other sites have a seed match (6mer or better) of the isomiR, of its reference, of both; p of the
-    first two being as many (binomial)."""
+    """Shares of own and other sites with a seed match (6mer or better) of either form, and p that they are as many."""
     rows = []
     better = {kind.name for kind in rna.SEED_TYPES} - {"offset-6mer"}
     for label, title in ((1, "own sites"), (0, "other sites")):
