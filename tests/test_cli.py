@@ -42,6 +42,7 @@ def test_help_is_fast_and_loads_no_torch():
         "evaluate",
         "enrich",
         "variants",
+        "compare",
         "train",
         "pretrain",
         "negatives",

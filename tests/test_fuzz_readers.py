@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mirscope import io
+from mirscope import io, rna
 from mirscope.errors import MirscopeError
 from mirscope.tables import SITES
 
@@ -215,6 +215,26 @@ def hairpin_seeds():
     ]
 
 
+def isomir_seeds():
+    table = pd.DataFrame(
+        {
+            "sequence": ["UGAGGUAGUAGG", "GAGGUAGUAGG", "GAGGUAGUAGC"],
+            "mirna_id": "let-7",
+            "variant": ["NA", "iso_5p:+1", "iso_5p:+1"],
+            "filter": ["PASS", "PASS", "REJECT:lowcount"],
+        }
+    )
+    text = "## mirGFF3. VERSION 1.2\n## COLDATA: a\n"
+    for row in table.to_dict("records"):
+        name, letters = rna.uid(row["sequence"]), row["sequence"].replace("U", "T")
+        attributes = (
+            f"UID={name}; Read={letters}; Name=let-7; Parent=let-7; Variant={row['variant']}; Expression=3; Hits=1"
+        )
+        text += f"let-7\tmiRBase\tisomiR\t1\t12\t.\t+\t.\t{attributes}; Filter={row['filter']}\n"
+    csv = table.to_csv(index=False).encode()
+    return [text.encode(), table.to_csv(sep="\t", index=False).encode(), csv, parquet(table)]
+
+
 @pytest.fixture
 def limit():
     """Each file has `SECONDS`; a hang becomes a failure with its traceback."""
@@ -238,8 +258,9 @@ def limit():
         (io.read_sites, site_parquet_seeds, 700, 5),
         (io.read_keras_h5, keras_seeds, 1500, 6),
         (io.read_hairpins, hairpin_seeds, 2000, 8),
+        (io.read_mirnas, isomir_seeds, 2000, 9),
     ],
-    ids=["fasta", "pairs", "pairs-parquet", "sites", "sites-parquet", "keras", "hairpins"],
+    ids=["fasta", "pairs", "pairs-parquet", "sites", "sites-parquet", "keras", "hairpins", "mirnas"],
 )
 def test_a_malformed_file_is_read_or_refused_in_one_line(tmp_path, limit, read, seeds, n, random_state):
     rng = np.random.default_rng(random_state)

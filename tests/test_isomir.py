@@ -1,7 +1,9 @@
 """isomiRs: hand-made ones, properties, mirGFF3 to and fro, the command."""
 
+import importlib.util
 import json
 import random
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirscope import io, isomir, reads, rna, tables
+from mirscope import enrich, io, isomir, reads, rna, tables
 from mirscope.errors import InputError, TableError
 from mirscope.io import Record
 from mirscope.isomir import References, Settings, call
@@ -153,12 +155,25 @@ def test_mirgff3_errors(tmp_path, text, problem):
         io.read_mirgff3(tmp_path / "a.gff3")
 
 
+MIRTOP = """
+import sys
+from mirtop.gff.classgff import feature
+from mirtop.gff.validator import _check_file
+from mirtop.mirna.realign import read_id
+
+assert _check_file(sys.argv[1]) == 0
+lines = [feature(line).attributes for line in open(sys.argv[1]) if not line.startswith("#")]
+assert lines and all(read_id(line["UID"]) == line["Read"] for line in lines)
+"""
+
+
 def test_mirtop_takes_our_files(references, tmp_path):
-    """The field's own validator, where it is installed (it needs Biopython and pybedtools)."""
-    pytest.importorskip("mirtop", reason="mirtop is not installed")
+    """The field's own validator, and its reader of UIDs, where it is installed (with Biopython and pybedtools)."""
+    if importlib.util.find_spec("mirtop") is None:
+        pytest.skip("mirtop is not installed")
     io.write_mirgff3(table(references), tmp_path / "a.gff3", database="miRBase22")
-    code = "import sys; from mirtop.gff.validator import _check_file; sys.exit(_check_file(sys.argv[1]))"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "a.gff3")], check=True)
+    command = [sys.executable, "-W", "ignore", "-c", MIRTOP, str(tmp_path / "a.gff3")]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_command_on_fasta(run, tmp_path):
@@ -222,3 +237,152 @@ def test_empty_tables_have_their_kinds():
     empty = tables.table([], tables.ISOMIRS)
     assert empty["n_reads"].dtype == "int64"
     tables.check(empty, tables.ISOMIRS)
+
+
+# -------------------------------------------------------------------------------------------------- isomiRs as miRNAs
+
+MIRTOPS = (  # as mirtop 0.4.30 writes it: a space behind each key, the reads' names as Read
+    "## mirGFF3. VERSION 1.2\n## source-ontology: miRBasev22 doi:10.25504/fairsharing.hmgte8\n## TOOLS: seqbuster\n"
+    "## COLDATA: r\n"
+    "hsa-let-7a-1\tmiRBasev22\tref_miRNA\t5\t26\t0\t+\t.\tRead seq_1_x40; UID iso-22-XKVLRYVPQ; Name hsa-let-7a-5p;"
+    "Parent hsa-let-7a-1; Variant NA; Cigar 22M;Expression 40; Filter Pass; Hits 1;\n"
+    "hsa-let-7a-1\tmiRBasev22\tisomiR\t6\t26\t0\t+\t.\tRead seq_2_x12; UID iso-21-531P7WH3E; Name hsa-let-7a-5p;"
+    "Parent hsa-let-7a-1; Variant iso_5p:+1; Cigar 21M;Expression 12; Filter Pass; Hits 1;\n"
+)
+BARE = (  # no Read, no Cigar, no Variant of the reference, a hairpin beside it
+    "## GFF3 adapted for miRNA sequencing data. VERSION 1.1\n## COLDATA: r\n"
+    "p\tmiRBase21\tpre_miRNA\t1\t80\t0\t+\t.\tName=hsa-let-7a-1\n"
+    "p\tmiRBase21\tref_miRNA\t5\t26\t0\t+\t.\tUID=iso-22-XKVLRYVPQ;Name=hsa-let-7a-5p;Parent=p;Expression=1.0,2.0\n"
+    "p\tmiRBase21\tisomiR\t6\t26\t0\t+\t.\tUID=x-21-531P7WH3E;Name=hsa-let-7a-5p;Parent=p;Variant=iso_5p:+1;Expression=1\n"
+    "p\tmiRBase21\tisomiR\t5\t24\t0\t+\t.\tUID=iso-20-XKVLRYVP;Name=hsa-let-7a-5p;Parent=p;Variant=iso_3p:-2;"
+    "Expression=1;Filter=REJECT,DISCARDED_SCORING\n"
+)
+
+
+@pytest.mark.parametrize("text", [MIRTOPS, BARE])
+def test_isomirs_of_other_tools_are_mirnas(tmp_path, text, caplog):
+    (tmp_path / "any.name").write_text(text)
+    with caplog.at_level("INFO"):
+        found = io.read_mirnas(tmp_path / "any.name")
+    assert found == [Record("hsa-let-7a-5p", LET7), Record("hsa-let-7a-5p;iso_5p:+1", LET7[1:])]
+    assert ("1 of 3 isomiRs are rejected there and left out" in caplog.text) == (text == BARE)
+    every = io.read_mirnas(tmp_path / "any.name", rejected=True)
+    assert every[2:] == ([Record("hsa-let-7a-5p;iso_3p:-2", LET7[:-2])] if text == BARE else [])
+
+
+def test_names_of_isomirs():
+    rows = [
+        ("let-7a", LET7, "NA"),
+        ("let-7a", LET7 + "A", "iso_add3p:1"),
+        ("let-7a", LET7 + "C", "iso_add3p:1"),
+        ("let-7a", LET7[:18], "iso_3p:-4"),
+        ("let-7c", LET7[:18], "iso_3p:-4"),
+        ("let-7c", LET7, "iso_snv"),  # the reference of one is no isomiR of another
+        ("let-7a", LET7[:18], "iso_3p:-4"),  # on another hairpin
+        ("miR-199a-3p", "ACAGUAGUCUGCACAUUGGUUA", "NA"),
+        ("miR-199b-3p", "ACAGUAGUCUGCACAUUGGUUA", "NA"),
+    ]
+    listed = pd.DataFrame(rows, columns=["mirna_id", "sequence", "variant"])
+    found = io._isomir_records(listed.assign(uid=listed["sequence"].map(rna.uid)))
+    assert [(record.id, record.sequence) for record in found] == [
+        ("let-7a", LET7),
+        ("let-7a;iso_add3p:1;iso-23-XKVLRYVP0O", LET7 + "A"),
+        ("let-7a;iso_add3p:1;iso-23-XKVLRYVP05", LET7 + "C"),
+        ("let-7a;iso_3p:-4/let-7c;iso_3p:-4", LET7[:18]),
+        ("miR-199a-3p/miR-199b-3p", "ACAGUAGUCUGCACAUUGGUUA"),
+    ]
+    assert [io.references_of(record.id) for record in found] == [[], ["let-7a"], ["let-7a"], ["let-7a", "let-7c"], []]
+
+
+def test_our_own_files_are_mirnas_whatever_their_form(references, tmp_path):
+    found = table(references)
+    io.write_mirgff3(found, tmp_path / "a.gff3")
+    io.write_tsv(found, tmp_path / "a.tsv.gz", list(found))
+    found.to_csv(tmp_path / "a.csv", index=False)
+    found.to_parquet(tmp_path / "a.parquet")
+    interactions = found.drop(columns=["uid", "filter"]).rename(columns={"sequence": "mirna_seq"})
+    io.write_tsv(interactions, tmp_path / "interactions.tsv", list(interactions))
+    passed = io.read_mirnas(tmp_path / "a.gff3")
+    assert [record.id for record in passed] == ["hsa-let-7a-5p;iso_3p:+1", "hsa-let-7a-5p", "hsa-miR-21-5p;iso_3p:-1"]
+    for name in ("a.tsv.gz", "a.csv", "a.parquet"):
+        assert io.read_mirnas(tmp_path / name) == passed
+    assert len(io.read_mirnas(tmp_path / "interactions.tsv")) == len(found)  # it knows of no filter
+    io.write_fasta(passed, tmp_path / "again.fa")
+    assert io.read_mirnas(tmp_path / "again.fa") == passed
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("## mirGFF3. VERSION 1.2\n## COLDATA: a\n", "no isomiRs; expected miRNAs"),
+        ("##gff-version 3\nc\tx\tmiRNA\t1\t2\t.\t+\t.\tID=a\n", "no line '## mirGFF3. VERSION' before it"),
+        ("mirna_id\tsequence\nx\tACGU\n", "no column variant; found 'mirna_id, sequence'"),
+        ("mirna_id\tsequence\tvariant\nx\tACGU\t\n", "2: empty variant; expected a text"),
+        ("mirna_id\tsequence\tvariant\nx\tAC!U\tNA\n", "2: sequence: unexpected '!' at position 3"),
+        ("mirna_id\tsequence\tvariant\n", "1: no rows; expected at least one isomiR"),
+        ("mirna_id\tsequence\tvariant\tfilter\nx\tAC\tNA\tREJECT\n", "no isomiRs but 1 that are rejected there"),
+        ("UGAGGUAG\n", "starts with 'UGAGGUAG'; expected FASTA"),
+        (MIRTOPS.replace("iso-21-531P7WH3E", "4WWABg5"), "6: '4WWABg5' is no UID"),
+    ],
+)
+def test_what_are_no_mirnas(tmp_path, text, problem):
+    (tmp_path / "a").write_text(text)
+    with pytest.raises(InputError, match=re.escape(problem)):
+        io.read_mirnas(tmp_path / "a")
+
+
+SITE_OF_LET7, SITE_OF_ISOMIR = "CUACCUCA", "ACUACCUA"
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A file of isomiRs and 3'UTRs: of the miRNA, of the isomiR that begins a nt later."""
+    (tmp_path / "isomirs.gff3").write_text(BARE)
+    flank = "GGGACGACGGCGACGGGCGAGCGG"
+    sites = {"own": SITE_OF_LET7, "other": SITE_OF_ISOMIR}
+    io.write_fasta([Record(name, flank + site + flank) for name, site in sites.items()], tmp_path / "utrs.fa")
+    return tmp_path
+
+
+def test_scan_takes_isomirs_each_with_its_own_seed(run, listed):
+    run("scan isomirs.gff3 utrs.fa --model seed -p 0.85 -o out --threads 1 --quiet")
+    sites = io.read_sites(listed / "out" / "sites.tsv")
+    assert sites[["mirna_id", "target_id", "seed_type", "start"]].values.tolist() == [
+        ["hsa-let-7a-5p", "own", "8mer", 24],
+        ["hsa-let-7a-5p;iso_5p:+1", "other", "8mer", 24],
+    ]
+    assert "mirna=hsa-let-7a-5p%3Biso_5p:+1;" in (listed / "out" / "sites.gff3").read_text()
+    run("scan isomirs.gff3 utrs.fa --model seed -p 0.85 -o more --threads 1 --quiet --rejected")
+    found = io.read_sites(listed / "more" / "sites.tsv")["mirna_id"]
+    assert found.tolist() == ["hsa-let-7a-5p", "hsa-let-7a-5p;iso_3p:-2", "hsa-let-7a-5p;iso_5p:+1"]
+
+
+def test_scan_takes_isomirs_from_stdin(run, listed):
+    command = [sys.executable, "-m", "mirscope", "scan", "-", "utrs.fa", "-m", "seed", "-o", "-", "--threads", "1"]
+    with (listed / "isomirs.gff3").open() as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=True, cwd=listed)
+    assert "hsa-let-7a-5p;iso_5p:+1\tother\t24\t32" in done.stdout
+
+
+def test_heatmap_variants_and_families_take_isomirs(run, listed):
+    run("heatmap isomirs.gff3 utrs.fa --model seed -o map --threads 1 --quiet")
+    best = pd.read_csv(listed / "map" / "matrix.tsv", sep="\t", index_col=0)
+    assert best.loc["hsa-let-7a-5p;iso_5p:+1", "other"] == best.loc["hsa-let-7a-5p", "own"] == pytest.approx(0.9)
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (listed / "a.vcf").write_text(
+        header + "own\t28\t.\tC\tG\t.\t.\t.\nother\t28\t.\tA\tG\t.\t.\t.\nhsa-let-7a-5p\t4\t.\tG\tC\t.\t.\t.\n"
+    )
+    run(
+        "variants a.vcf --mirnas isomirs.gff3 --transcripts utrs.fa --model seed -p 0.85 --threads 1 -o out -q",
+    )
+    table = pd.read_csv(listed / "out" / "variants.tsv", sep="\t")
+    assert sorted(table[["mirna_id", "target_id", "within", "change"]].values.tolist()) == [
+        ["hsa-let-7a-5p", "own", "mirna", "lost"],  # places are the reference's: an isomiR has others
+        ["hsa-let-7a-5p", "own", "target", "lost"],
+        ["hsa-let-7a-5p;iso_5p:+1", "other", "target", "lost"],
+    ]
+    families = enrich.families(io.read_mirnas(listed / "isomirs.gff3", rejected=True))
+    assert [(family.seed, family.name) for family in families] == [
+        ("GAGGUAG", "hsa-let-7a-5p/hsa-let-7a-5p;iso_3p:-2"),
+        ("AGGUAGU", "hsa-let-7a-5p;iso_5p:+1"),
+    ]

@@ -25,6 +25,7 @@ LAYERS = [
     {"predict"},
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
+    {"compare"},
     {"heatmap", "enrich", "variants", "discover"},
     {"experiment"},
     {"cli"},

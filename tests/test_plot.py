@@ -186,3 +186,18 @@ def test_trials_by_their_settings():
     assert rates.get_xscale() == "log"
     assert rates.lines[1].get_xydata().tolist() == [[0.001, 0.7], [0.1, 0.65]]
     assert [text.get_text() for text in gates.get_xticklabels()] == ["relu", "tanh"]
+
+
+def test_two_forms_names_the_largest_differences_once_a_place(tmp_path):
+    counts = {f"n_{name}": 1 for name in ("gained", "lost", "changed", "kept")}
+    rows = [("far", "gained", 0.0, 0.9), ("near", "gained", 0.01, 0.89), ("below", "lost", 0.5, 0.1)]
+    rows += [("x" * 40, "kept", 0.3, 0.4)]
+    table = pd.DataFrame(rows, columns=["target_id", "change", "reference_score", "isomir_score"]).assign(**counts)
+    ax = plot.two_forms(table, reference="miR-1", isomir="miR-1;iso_5p:+1")
+    assert [text.get_text() for text in ax.texts] == ["far", "below", "x" * 24 + "…"]  # near: upon far
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["kept (1)", "lost (1)", "gained (2)"]
+    assert ax.get_title() == "sites: 4 gained, 4 lost, 4 changed, 4 kept"
+    assert [len(points.get_offsets()) for points in ax.collections] == [1, 1, 2]
+    assert ax.get_ylabel().startswith("miR-1;iso_5p:+1")
+    plot.save(plot.two_forms(table[:0], reference="a", isomir="b"), tmp_path / "empty.png")

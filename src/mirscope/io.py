@@ -18,6 +18,7 @@ import re
 import secrets
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice, takewhile
@@ -1047,8 +1048,9 @@ def write_mirgff3(
 def read_mirgff3(path: str | Path) -> pd.DataFrame:
     """The isomiRs of a mirGFF3 file, in its order: columns of `tables.ISOMIRS`; reads are the sum over specimens.
 
-    `classes` is empty where the file does not give it, as `hairpin_id` where the parent is the miRNA itself. A
-    sequence that is not given is that of the UID.
+    `classes` and `cigar` are empty where the file does not give them, as `hairpin_id` where the parent is the miRNA
+    itself. A sequence that is not given (`Read` may be the name of one) is that of the UID. Hairpins listed beside the
+    isomiRs (`pre_miRNA`) do not count.
 
     Raises:
         InputError: the file cannot be read.
@@ -1062,12 +1064,114 @@ def read_mirgff3(path: str | Path) -> pd.DataFrame:
             continue
         if not versioned:
             raise TableError("no line '## mirGFF3. VERSION' before it; expected mirGFF3", path=name, line=number)
-        rows.append(_mirgff3_row(line, name, number))
+        if "\tpre_miRNA\t" not in line:
+            rows.append(_mirgff3_row(line, name, number))
     table = pd.DataFrame(rows, columns=[column.name for column in ISOMIRS])
     if not versioned:
         raise TableError("no line '## mirGFF3. VERSION'; expected mirGFF3", path=name)
     checks.check(table, ISOMIRS, path=name)
     return table
+
+
+_NAMED = tuple(column for column in ISOMIRS if column.name in ("sequence", "mirna_id", "variant"))
+"""Columns without which a table is none of isomiRs."""
+
+
+def read_isomirs(path: str | Path) -> pd.DataFrame:
+    """The isomiRs of a mirGFF3 file or of a table, told by content: columns sequence, uid, mirna_id, variant, filter of
+    `tables.ISOMIRS`, and what else the file has.
+
+    A table has sequence (or mirna_seq: interactions of chimeras), mirna_id, variant; without a filter all of it passed.
+
+    Raises:
+        InputError: the file cannot be read, or is neither.
+        TableError: a column or attribute is missing, or a value is not of its kind.
+        SequenceError: a letter that is no nucleotide.
+    """
+    name = _name(path)
+    with _input(path) as (stream, head):
+        if _is_mirgff3(head):
+            return read_mirgff3(path)
+        raw = _read_raw(stream, head, name, _NAMED, synonyms={"mirna_seq": "sequence"})
+    if raw.table.empty:
+        raise TableError("no rows; expected at least one isomiR", path=name, line=raw.header)
+    sequences, n_codes = _sequences(raw, "sequence")
+    table = raw.table.assign(sequence=sequences)
+    for column in ("mirna_id", "variant"):
+        table[column] = raw.text(column)
+        if (empty := (table[column] == "").to_numpy()).any():
+            place = raw.place(int(empty.argmax()))
+            raise TableError(f"empty {column}; expected a text (variant of a reference: NA)", **place)
+    if "uid" not in table:
+        table["uid"] = [rna.uid(sequence) if "N" not in sequence else "" for sequence in sequences]
+    if "filter" not in table:
+        table["filter"] = "PASS"
+    _report(n_codes, name)
+    return table
+
+
+def read_mirnas(path: str | Path, *, rejected: bool = False) -> list[Record]:
+    """The miRNAs of a FASTA file, or the isomiRs of a mirGFF3 file or table, each a miRNA; told by content.
+
+    A reference has its own name, an isomiR that and its variant: `hsa-miR-21-5p;iso_3p:+1`. Of several sequences with
+    one name each has its UID behind it (`hsa-miR-21-5p;iso_add3p:1;iso-23-...`); one sequence of several miRNAs is one
+    miRNA with all their names, `/` between them, and where it is the reference of one, with that name alone.
+
+    Args:
+        path: read twice: no pipe.
+        rejected: also isomiRs which their file marks as rejected (`REJECT`); otherwise the log says how many there are.
+
+    Raises:
+        InputError: bad input, or no miRNA.
+    """
+    with _input(path) as (_, head):
+        first = _first_line(head)
+        sequences = first[:1] in (">", "@") or not (
+            head.startswith(b"PAR1") or _is_mirgff3(head) or set("\t,") & set(first)
+        )
+    if sequences:
+        return read_fasta(path)
+    table = read_isomirs(path)
+    passed = ~table["filter"].str.upper().str.startswith("REJECT")
+    if n_rejected := 0 if rejected else int((~passed).sum()):
+        log.info("%s: %d of %d isomiRs are rejected there and left out", _name(path), n_rejected, len(table))
+        table = table[passed]
+    if not len(table):
+        problem = f"no isomiRs but {n_rejected} that are rejected there" if n_rejected else "no isomiRs"
+        raise InputError(f"{problem}; expected miRNAs", path=_name(path))
+    return _isomir_records(table)
+
+
+def _is_mirgff3(head: bytes) -> bool:
+    """Whether a file that is no FASTA is mirGFF3, by its lines of nine fields, or by its version where it has none."""
+    first = _first_line(head)
+    return first.count("\t") == 8 or (not first and b"VERSION" in head)
+
+
+def _isomir_records(table: pd.DataFrame) -> list[Record]:
+    labels: dict[str, dict[str, bool]] = {}  # of a sequence: its names, and whether it is the reference
+    for sequence, mirna, variant in zip(table["sequence"], table["mirna_id"], table["variant"], strict=True):
+        mirna, exact = mirna.partition(" ")[0], variant == "NA"
+        labels.setdefault(sequence, {})[mirna if exact else f"{mirna}{OF_VARIANT}{variant}"] = exact
+    names = {}
+    for sequence, own in labels.items():
+        exact = [name for name, is_reference in own.items() if is_reference]
+        names[sequence] = OR_MIRNA.join(exact or own)
+    n_of, uids = Counter(names.values()), dict(zip(table["sequence"], table["uid"], strict=True))
+    return [
+        Record(name if n_of[name] == 1 else f"{name}{OF_VARIANT}{uids[sequence] or sequence}", sequence)
+        for sequence, name in names.items()
+    ]
+
+
+OF_VARIANT, OR_MIRNA = ";", "/"
+"""What stands in an isomiR's name before its variant, and between the names of several references."""
+
+
+def references_of(name: str) -> list[str]:
+    """The names of the reference miRNAs that the name of an isomiR (`read_mirnas`) gives; none: it gives no variant."""
+    parts = (part.partition(OF_VARIANT) for part in name.split(OR_MIRNA))
+    return [mirna for mirna, variant, _ in parts if variant]
 
 
 def write_hyb(chimeras: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
@@ -1095,12 +1199,14 @@ def _mirgff3_row(line: str, name: str, number: int) -> dict[str, Any]:
     fields = line.split("\t")
     if len(fields) != 9:
         raise TableError(f"{len(fields)} fields; expected 9", path=name, line=number)
-    pairs = (item.strip().partition("=") for item in fields[8].split(";"))
-    attributes = {key: unquote(value.strip()) for key, _, value in pairs if key}
-    missing = [key for key in (*_MIRGFF3, "Expression") if key not in attributes]
+    pairs = (re.split("[= ]", item.strip(), maxsplit=1) for item in fields[8].split(";") if item.strip())
+    attributes = {pair[0]: unquote(pair[-1].strip()) for pair in pairs}
+    if fields[2] == "ref_miRNA":
+        attributes.setdefault("Variant", "NA")
+    missing = [key for key in (*_MIRGFF3, "Expression") if key not in attributes and key != "Cigar"]
     if missing:
         raise TableError(f"no attribute {', '.join(missing)}", path=name, line=number)
-    row: dict[str, Any] = {ours: attributes[theirs] for theirs, ours in _MIRGFF3.items()}
+    row: dict[str, Any] = {ours: attributes.get(theirs, "") for theirs, ours in _MIRGFF3.items()}
     try:
         row["start"], row["end"] = int(fields[3]) - 1, int(fields[4])
         row["n_reads"] = sum(int(float(n)) for n in attributes["Expression"].split(",") if n)
@@ -1109,7 +1215,8 @@ def _mirgff3_row(line: str, name: str, number: int) -> dict[str, Any]:
         raise TableError(f"{error}; expected whole numbers", path=name, line=number) from None
     letters = attributes.get("Read", "")
     try:
-        row["sequence"] = normalise(letters, path=name, line=number)[0] if letters else rna.sequence_of(row["uid"])
+        given = _NUCLEOTIDES.fullmatch(letters)
+        row["sequence"] = normalise(letters, path=name, line=number)[0] if given else rna.sequence_of(row["uid"])
     except ValueError as error:
         raise TableError(str(error), path=name, line=number) from None
     row["hairpin_id"] = "" if row["hairpin_id"] == row["mirna_id"] else row["hairpin_id"]

@@ -348,6 +348,46 @@ def cumulative(table: pd.DataFrame, *, value: str, by: str, ax: Axes | None = No
     return ax
 
 
+def two_forms(genes: pd.DataFrame, *, reference: str, isomir: str, ax: Axes | None = None) -> Axes:
+    """Scores of genes for two forms of a miRNA against each other; those that differ most have their names.
+
+    Args:
+        genes: columns target_id, change (gained, lost, kept), reference_score, isomir_score, n_gained, n_lost,
+            n_changed, n_kept, the largest difference first.
+        reference: its name, for the axis.
+        isomir: likewise.
+        ax: where to draw; default a new figure.
+    """
+    if ax is None:
+        ax = Figure(figsize=(6.4, 5.6), layout="constrained").add_subplot()
+    high = max(1.05 * float(genes[["reference_score", "isomir_score"]].max().max()), 0.01) if len(genes) else 1.0
+    ax.plot([0, high], [0, high], color=_GREY, linewidth=0.8)
+    for change, (colour, marker) in _CHANGES.items():
+        rows = genes[genes["change"] == change]
+        label = f"{change} ({len(rows):,})"
+        columns = rows["reference_score"], rows["isomir_score"]
+        ax.scatter(*columns, label=label, color=colour, marker=marker, s=18, alpha=0.7, linewidths=0)
+    named: list[tuple[float, float]] = []
+    for target, x, y in genes[["target_id", "reference_score", "isomir_score"]].head(_TO_NAME).itertuples(index=False):
+        if len(named) == _NAMED or any(abs(x - u) < 0.25 * high and abs(y - v) < 0.03 * high for u, v in named):
+            continue  # its name would stand upon another
+        named.append((x, y))
+        text = target if len(target) <= _LONGEST_NAME else f"{target[:_LONGEST_NAME]}…"
+        ax.annotate(text, (x, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7, color="#404040")
+    totals = ", ".join(f"{genes[f'n_{name}'].sum():,} {name}" for name in ("gained", "lost", "changed", "kept"))
+    ax.set(xlabel=f"{reference}: score of the gene", ylabel=f"{isomir}: score of the gene")
+    ax.set(xlim=(-0.02 * high, 1.15 * high), ylim=(-0.03 * high, 1.03 * high))
+    ax.set_title(f"sites: {totals}", fontsize=9)
+    _plain(ax)
+    _legend(ax, title="genes", outside=True)
+    return ax
+
+
+_CHANGES = {"kept": ("#666666", "o"), "lost": ("#D55E00", "v"), "gained": ("#0072B2", "^")}
+_NAMED, _TO_NAME = 12, 60  # genes with their names, and those that are tried
+_LONGEST_NAME = 24
+
+
 def hairpin(
     sequence: str, structure: str, ax: Axes | None = None, *, arms: Sequence[int] = (-1, -1, -1, -1), title: str = ""
 ) -> Axes:

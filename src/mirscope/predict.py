@@ -79,8 +79,8 @@ def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, warn:
         cut = [targets[row][start : start + sizes[row]] for row, start in places]
         return [*model.encode(list(mirnas[rows[batch]]), cut), *(column[rows[batch]] for column in values)]
 
-    logits = _logits(model, len(rows), inputs, batch_size)
-    best = np.maximum.reduceat(logits, np.cumsum(n_windows) - n_windows) if len(pairs) else logits
+    found = logits(model, len(rows), inputs, batch_size)
+    best = np.maximum.reduceat(found, np.cumsum(n_windows) - n_windows) if len(pairs) else found
     return probability(best)
 
 
@@ -93,20 +93,20 @@ def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int, warn: bo
     def inputs(batch: slice) -> list[torch.Tensor]:
         return [*model.encode(*(column[batch] for column in columns)), *(column[batch] for column in values)]
 
-    return probability(_logits(model, len(examples), inputs, batch_size))
+    return probability(logits(model, len(examples), inputs, batch_size))
 
 
-def _logits(
-    model: Model, n: int, inputs: Callable[[slice], Sequence[torch.Tensor]], batch_size: int
+def logits(
+    model: Model, n: int, inputs: Callable[[slice], Sequence[torch.Tensor]], batch_size: int = 1024
 ) -> NDArray[np.float32]:
     """Logits (n,) of what `inputs` makes of each slice of the rows."""
     where = device_of(model)
-    logits = np.empty(n, dtype=np.float32)
+    found = np.empty(n, dtype=np.float32)
     with torch.inference_mode():
         for low in range(0, n, batch_size):
             batch = slice(low, low + batch_size)
-            logits[batch] = model(*(part.to(where) for part in inputs(batch))).cpu().numpy()
-    return logits
+            found[batch] = model(*(part.to(where) for part in inputs(batch))).cpu().numpy()
+    return found
 
 
 def numbers(model: Model, pairs: pd.DataFrame) -> tuple[torch.Tensor, ...]:

@@ -123,7 +123,7 @@ def scan(
     Raises:
         InputError: a miRNA is too short or too long to be one.
     """
-    settings = _settle(settings, model)
+    settings = settle(settings, model)
     _check_mirnas(mirnas, model)
     calls = _calls(model, mirnas, transcripts, settings, threads, background)
     found = list(_in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads))
@@ -139,6 +139,7 @@ def iter_sites(
     transcripts: Iterable[Record],
     *,
     settings: Settings | None = None,
+    background: Background | None = None,
     threads: int = 1,
     report: Callable[[int], None] = lambda n: None,
 ) -> Iterator[pd.DataFrame]:
@@ -147,9 +148,9 @@ def iter_sites(
     Without q-values, which take all sites of a miRNA. Where there is a background, transcripts are read three times.
     `report` is called with the nt of transcripts done, as they are done.
     """
-    settings = _settle(settings, model)
+    settings = settle(settings, model)
     _check_mirnas(mirnas, model)
-    calls = _calls(model, mirnas, transcripts, settings, threads)
+    calls = _calls(model, mirnas, transcripts, settings, threads, background)
     for found in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads):
         yield found.sites
         report(found.n_nt)
@@ -166,7 +167,7 @@ def least_logits(
 ) -> NDArray[np.float64]:
     """The logit from which a window is a site of each miRNA (m,) in a `scan` with the same arguments."""
     _check_mirnas(mirnas, model)
-    return _calls(model, mirnas, transcripts, _settle(settings, model), threads, background).least
+    return _calls(model, mirnas, transcripts, settle(settings, model), threads, background).least
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,7 @@ def scan_files(
         InputError: bad input.
         UsageError: `folder` holds an unfinished run that is not to be resumed, or is another one.
     """
-    began, settings = time.perf_counter(), _settle(settings, model)
+    began, settings = time.perf_counter(), settle(settings, model)
     weak = how in (None, "repression") and bool(settings.background)
     for format_ in formats:
         if format_ not in FORMATS:
@@ -390,7 +391,7 @@ def _q_values(
     return complete
 
 
-def _settle(settings: Settings | None, model: Model) -> Settings:
+def settle(settings: Settings | None, model: Model) -> Settings:
     """The settings, with the model's own where nothing is asked for.
 
     Raises:
@@ -464,7 +465,7 @@ def shuffled_sites(
         settings: of the scan that it is for; somewhat worse sites than it calls are there too.
         threads: processes that share the work.
     """
-    settings = _settle(settings, model)
+    settings = settle(settings, model)
     if not settings.background:
         return None
     total = sum(len(record.sequence) for record in transcripts)
@@ -891,7 +892,7 @@ _DTYPES: dict[str, Any] = {"text": "str", "integer": np.int64, "number": np.floa
 
 def columns(model: Model, settings: Settings, *, whole: bool = False) -> tuple[tables.Column, ...]:
     """The columns of the sites of such a scan; of the whole of it, or of a chunk."""
-    settings = _settle(settings, model)
+    settings = settle(settings, model)
     extra = {column.name for column in _drawn(model)} if settings.duplexes else set()
     if settings.background:
         extra |= {"fp_per_kb", "occupancy", *(["q_value"] if whole else [])}

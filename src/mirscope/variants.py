@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from mirscope import io, predict, rna, runs, scan, workers
+from mirscope import compare, io, predict, rna, runs, scan, workers
 from mirscope.annotation import Annotation, Transcript, short_id
-from mirscope.background import Background
+from mirscope.compare import Pair
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
 from mirscope.models import Model
@@ -85,11 +85,9 @@ def _rule(
     settings: scan.Settings | None,
     min_difference: float,
     threads: int,
-    background: Background | None = None,
 ) -> _Rule:
     settings = settings or scan.Settings()
-    how: dict[str, Any] = {"settings": settings, "background": background, "threads": threads}
-    least = scan.least_logits(model, mirnas, transcripts, **how)
+    least = scan.least_logits(model, mirnas, transcripts, settings=settings, threads=threads)
     return _Rule(least, min_difference, predict.logit(settings.prevalence))
 
 
@@ -311,7 +309,7 @@ def variants(
         find(model, mirnas, transcripts, edits, settings=settings, min_difference=min_difference, threads=threads)
         for find, edits in ((in_transcripts, in_target), (in_mirnas, in_mirna))
     ]
-    return Found(_ordered(_joined(parts)), len(alleles), {reason: len(some) for reason, some in reasons.items()})
+    return Found(compare.ordered(_joined(parts)), len(alleles), {reason: len(some) for reason, some in reasons.items()})
 
 
 def _check_fit(annotation: Annotation, sequences: Sequence[Record], what: str) -> None:
@@ -383,17 +381,25 @@ def in_mirnas(
 ) -> pd.DataFrame:
     """The sites in all transcripts that edits of miRNAs gain, lose or change; else as `in_transcripts`.
 
-    Both forms of a miRNA are scanned for; of sites that overlap, each form's best window counts.
+    Both forms of a miRNA are scanned for, and held against each other by `compare.compare`.
     """
-    settings, parts = replace(settings or scan.Settings(), duplexes=False), []
-    for edit in edits:
+    if not edits:
+        return _table([])
+    own, pairs = {}, []
+    for number, edit in enumerate(edits):
         reference = mirnas[edit.number]
-        forms = [reference, Record(f"{reference.id} {edit.allele.name}", edit.apply(reference.sequence))]
-        background = scan.shuffled_sites(model, forms, transcripts, settings=settings, threads=threads)
-        sites = scan.scan(model, forms, transcripts, settings=settings, background=background, threads=threads)
-        rule = _rule(model, forms, transcripts, settings, min_difference, threads, background)
-        parts.append(_compare_forms(model, edit, forms, transcripts, _regions(sites, transcripts), rule))
-    return _joined(parts)
+        other = Record(f"{reference.id} {number}", edit.apply(reference.sequence))
+        own[other.id] = edit
+        pairs.append(Pair(reference, other))
+    how: dict[str, Any] = {"settings": settings or scan.Settings(), "min_fold": 1, "min_difference": min_difference}
+    sites = compare.compare(model, pairs, transcripts, threads=threads, **how).sites
+    told = sites[sites["change"] != "kept"].rename(columns=_OF_FORMS).reset_index(drop=True)
+    facts = [_facts(own[name], "mirna") for name in told["isomir_id"]]
+    return pd.concat([told, pd.DataFrame(facts)], axis=1).reindex(columns=list(COLUMNS))
+
+
+_OF_FORMS = {"reference_id": "mirna_id"} | {f"isomir_{name}": f"alternative_{name}" for name in ("score", "seed_type")}
+"""Columns of `compare.compare`, and their names here."""
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -454,7 +460,7 @@ def _compare(shared: tuple[Model, list[Record], _Rule], block: list[tuple[Edit, 
             span = low + at, low + at + len(cut[better])
             types = [rna.seed_type(mirnas[m].sequence, text) for text in cut]
             is_site = [value >= rule.least[m] for value in values]
-            rows.append(_row(edit, mirnas[m].id, record.id, values, rule, is_site, types, span, "target"))
+            rows.append(_row(edit, mirnas[m].id, record.id, values, rule, is_site, types, span))
     return _table(rows)
 
 
@@ -472,45 +478,6 @@ def _drops(one: Logits, other: Logits, shift: int, rule: _Rule) -> Logits:
     return np.where(told, drop, np.float32(0))
 
 
-def _regions(sites: pd.DataFrame, transcripts: Sequence[Record]) -> list[tuple[str, int, int]]:
-    """Stretches of transcripts, in their order, covered by sites of either form; those that overlap joined."""
-    found: list[tuple[str, int, int]] = []
-    number = sites["target_id"].map({record.id: number for number, record in enumerate(transcripts)})
-    ordered = sites.assign(number=number).sort_values(["number", "start"], kind="stable")
-    for target, start, end in zip(ordered["target_id"], ordered["start"], ordered["end"], strict=True):
-        if found and found[-1][0] == target and start < found[-1][2]:
-            found[-1] = (target, found[-1][1], max(end, found[-1][2]))
-        else:
-            found.append((str(target), int(start), int(end)))
-    return found
-
-
-def _compare_forms(
-    model: Model,
-    edit: Edit,
-    forms: Sequence[Record],
-    transcripts: Sequence[Record],
-    regions: Sequence[tuple[str, int, int]],
-    rule: _Rule,
-) -> pd.DataFrame:
-    sequences = {record.id: record.sequence for record in transcripts}
-    window, rows = model.lengths[-1], []
-    for low in range(0, len(regions), 4096):
-        block = regions[low : low + 4096]
-        scored = _score(model, forms, [sequences[target][start:end] for target, start, end in block])
-        for (target, start, end), values in zip(block, scored, strict=True):
-            best = values.argmax(1)
-            logits = float(values[0, best[0]]), float(values[1, best[1]])
-            cut = [sequences[target][start + at : min(start + at + window, end)] for at in best]
-            types = [rna.seed_type(form.sequence, text) for form, text in zip(forms, cut, strict=True)]
-            first = start + int(best[0 if logits[0] >= logits[1] else 1])
-            is_site = [logit >= least for logit, least in zip(logits, rule.least, strict=True)]
-            if any(is_site) and abs(logits[0] - logits[1]) >= rule.min_difference:
-                span = (first, min(first + window, end))
-                rows.append(_row(edit, forms[0].id, target, logits, rule, is_site, types, span, "mirna"))
-    return _table(rows)
-
-
 def _row(
     edit: Edit,
     mirna: str,
@@ -520,14 +487,12 @@ def _row(
     is_site: Sequence[bool],
     types: Sequence[str],
     span: tuple[int, int],
-    within: str,
 ) -> dict[str, Any]:
     scores = predict.probability(np.array(logits, dtype=np.float32) + np.float32(rule.prior)).astype(np.float64)
-    return {
-        "variant": edit.allele.name,
+    return _facts(edit, "target") | {
         "mirna_id": mirna,
         "target_id": target,
-        "change": "changed" if all(is_site) else "lost" if is_site[0] else "gained",
+        "change": compare.kind(*is_site),
         "reference_score": scores[0],
         "alternative_score": scores[1],
         "difference": scores[1] - scores[0],
@@ -536,22 +501,17 @@ def _row(
         "alternative_seed_type": types[1],
         "start": span[0],
         "end": span[1],
-        "within": within,
-        "variant_start": edit.start,
-        "variant_end": edit.end,
-        "vcf_id": edit.allele.id,
     }
+
+
+def _facts(edit: Edit, within: str) -> dict[str, Any]:
+    """The columns that an edit alone tells."""
+    place = {"variant_start": edit.start, "variant_end": edit.end}
+    return {"variant": edit.allele.name, "within": within, **place, "vcf_id": edit.allele.id}
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _ordered(changes: pd.DataFrame) -> pd.DataFrame:
-    """The largest differences of the score first; of equals that of the logit, then as they came."""
-    keys = {"score": changes["difference"].abs(), "logit": changes["logit_difference"].abs()}
-    order = pd.DataFrame(keys).astype(float).sort_values(["score", "logit"], ascending=False, kind="stable").index
-    return changes.loc[order].reset_index(drop=True)
 
 
 def write(found: Found, folder: Path, *, settings: dict[str, Any] | None = None) -> list[Path]:

@@ -52,6 +52,7 @@ SiteThreshold = Annotated[
         "--threshold", "-p", help="Call windows of this score or more, instead.", show_default="0.5 but for duplex"
     ),
 ]
+Rejected = Annotated[bool, typer.Option("--rejected", help="Also isomiRs that their file marks as rejected.")]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 DEFAULT_MODEL, DEFAULT_HAIRPIN_MODEL = "duplex", "hairpin"
 
@@ -142,6 +143,14 @@ def spooled(path: Path) -> Iterator[Path]:
         except InputError as error:
             error.path = "stdin" if str(path) == "-" else path
             raise
+
+
+def read_mirnas(path: Path, *, rejected: bool = False) -> list[Record]:
+    """The miRNAs of a FASTA file, or the isomiRs of mirGFF3 or of a table; `-` is stdin."""
+    from mirscope import io
+
+    with spooled(path) as given:
+        return io.read_mirnas(given, rejected=rejected)
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -1,10 +1,10 @@
-"""Commands that ask what miRNAs do to genes: in an experiment, and through variants."""
+"""Commands that ask what miRNAs do to genes: in an experiment, through variants, as isomiRs."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from mirscope.cli.common import (
     FpPerKb,
     ModelName,
     Quiet,
+    Rejected,
     SiteThreshold,
     Threads,
     app,
@@ -22,12 +23,17 @@ from mirscope.cli.common import (
     begin,
     first_of_each,
     load,
+    read_mirnas,
+    spooled,
 )
-from mirscope.errors import UsageError
+from mirscope.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from mirscope.io import Record
 
 Direction = Literal["both", "down", "up"]
 Transcripts = Annotated[Path, typer.Option("--transcripts", help="3'UTRs or whole transcripts, FASTA.")]
-Mirnas = Annotated[Path, typer.Option("--mirnas", help="Mature miRNAs, FASTA.")]
+Mirnas = Annotated[Path, typer.Option("--mirnas", help="Mature miRNAs: FASTA, mirGFF3, isomiR table.")]
 Gtf = Annotated[Path | None, typer.Option("--gtf", help="Annotation of the transcripts, GTF or GFF3.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
 
@@ -77,13 +83,13 @@ def enrich(
       mirscope enrich edger.tsv --transcripts utrs.fa --mirnas mature.fa --genes map.tsv --direction down -o enriched
     """
     begin(quiet, threads)
-    from mirscope import annotation, io
+    from mirscope import annotation
     from mirscope import enrich as library
 
     if gtf and genes:
         raise UsageError("give --gtf or --genes, not both")
     annotated = annotation.read_annotation(gtf) if gtf else None
-    queries, whole = io.read_fasta(mirnas), first_of_each(transcripts)
+    queries, whole = read_mirnas(mirnas), first_of_each(transcripts)
     records = [annotated.utr3(record) for record in whole] if annotated else whole
     log = logging.getLogger("mirscope")
     if n_cut := sum(len(old.sequence) > len(new.sequence) for old, new in zip(whole, records, strict=True)):
@@ -157,11 +163,11 @@ def variants(
       mirscope variants utr_coordinates.vcf --transcripts utrs.fa --mirnas mature.fa -o variants
     """
     begin(quiet, threads)
-    from mirscope import annotation, io, scan
+    from mirscope import annotation, scan
     from mirscope import variants as library
 
     settings = scan.Settings(threshold=threshold, fp_per_kb=fp_per_kb)
-    queries, records = io.read_fasta(mirnas), first_of_each(transcripts)
+    queries, records = read_mirnas(mirnas), first_of_each(transcripts)
     network = load(model)
     known = annotation.read_annotation(gtf) if gtf else None
     known_mirnas = annotation.read_mirnas(mirna_gff) if mirna_gff else None
@@ -187,6 +193,133 @@ def variants(
     log = logging.getLogger("mirscope")
     log.info("%d alleles; sites %s", found.n_alleles, told)
     log.info("written: %s", " ".join(map(str, files)))
+
+
+@app.command()
+def compare(
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="Reference miRNAs: a file, [NAME=]SEQUENCE, or a name in ISOMIR.")
+    ],
+    isomir: Annotated[
+        str, typer.Argument(metavar="ISOMIR", help="isomiRs: a file, [NAME=]SEQUENCE, or a name in REF.")
+    ],
+    transcripts: Annotated[
+        Path, typer.Argument(metavar="TARGETS", help="3'UTRs or whole transcripts, FASTA; - is stdin.")
+    ],
+    output: Output = Path("compared"),
+    model: ModelName = DEFAULT_MODEL,
+    fp_per_kb: Annotated[
+        float | None,
+        typer.Option(
+            "--fp-per-kb",
+            help="Call sites as good as so many in a kb of shuffled transcript, for each form.",
+            show_default="0.1",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", "-p", help="Call windows of this score or more, instead.")
+    ] = None,
+    min_fold: Annotated[
+        float, typer.Option(help="Smallest ratio of the two rates of false sites that is a change.")
+    ] = 3.0,
+    rejected: Rejected = False,
+    duplicate_ids: Annotated[
+        bool,
+        typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them."),
+    ] = False,
+    plot: Annotated[int, typer.Option(metavar="N", min=0, help="Draw the first N isomiRs.")] = 10,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List the targets that an isomiR gains, loses, changes and keeps.
+
+    REF and ISOMIR are files (FASTA, mirGFF3, isomiR table) or sequences. Of many isomiRs each is held against the miRNA
+    that its name gives: hsa-miR-21-5p;iso_5p:+1 against hsa-miR-21-5p. Both forms are searched as in a scan, sites
+    being called at the same rate of false ones. A site of one form only is gained or lost, one of both changed or kept;
+    where the rates differ less than threefold (--min-fold) it is kept.
+
+    Writes to the output folder: sites.tsv (place, score, rate of false sites and seed match in both forms), genes.tsv
+    (gene scores of both, ranked by how much they differ), summary.tsv (an isomiR a row), gained.bed, lost.bed, plots/
+    (the genes' scores, a picture an isomiR), run.json.
+
+    Examples:
+
+      mirscope compare miR-411=UAGUAGACCGUAUAGCGUACG iso=AUAGUAGACCGUAUAGCGUACG utrs.fa -o miR-411
+
+      mirscope compare mature.fa isomirs.gff3 utrs.fa -o isomir-targets
+
+      mirscope compare hsa-miR-21-5p isomirs.gff3 utrs.fa --model seed -o miR-21
+    """
+    begin(quiet, threads)
+    from mirscope import compare as library
+    from mirscope import scan
+
+    given = [_forms(text, rejected, what) for text, what in ((reference, "REF"), (isomir, "ISOMIR"))]
+    references, isomirs = (
+        own if isinstance(own, list) else _named(own, other, path)
+        for own, other, path in zip(given, given[::-1], (isomir, reference), strict=True)
+    )
+    pairs = library.pairs_of(references, isomirs)
+    network = load(model)
+    rate = fp_per_kb or (library.FP_PER_KB if threshold is None else None)
+    background = scan.BACKGROUND if threshold is not None else None
+    settings = scan.Settings(threshold=threshold, fp_per_kb=rate, background=background)
+    with spooled(transcripts) as path:
+        records = list(scan.Transcripts(path, number_duplicates=duplicate_ids))
+    n_nt = sum(len(record.sequence) for record in records)
+    with bar(f"scanning {n_nt:,} nt with {len(pairs):,} isomiRs and their references", n_nt, quiet) as advance:
+        found = library.compare(
+            network,
+            pairs,
+            records,
+            settings=settings,
+            min_fold=min_fold,
+            threads=threads,
+            report=advance,
+        )
+    record = {"model": network.name, "threshold": threshold, "fp_per_kb": rate, "min_fold": min_fold}
+    given_files = {"reference": Path(reference), "isomir": Path(isomir), "transcripts": transcripts}
+    inputs = _inputs({name: path if path.is_file() else None for name, path in given_files.items()})
+    files = library.write(found, output, plots=plot, settings=record | {"inputs": inputs})
+    counts = found.sites["change"].value_counts()
+    told = ", ".join(f"{counts.get(change, 0):,} {change}" for change in library.CHANGES)
+    log = logging.getLogger("mirscope")
+    log.info("isomiRs: %d; sites: %s", found.summary["isomir_id"].nunique(), told)
+    if rate:
+        log.info("about %.0f sites of each form are expected by chance (%g in a kb)", rate * n_nt / 1000, rate)
+    log.info("written: %s", " ".join(map(str, files)))
+
+
+def _forms(text: str, rejected: bool, what: str) -> list[Record] | str:
+    """The miRNAs of a file, or the one given as a sequence; other text is the name of one."""
+    from mirscope import io
+
+    if text == "-" or Path(text).exists():
+        return read_mirnas(Path(text), rejected=rejected)
+    name, equals, sequence = text.rpartition("=")
+    if not (equals or (len(text) >= SHORTEST and not set(text.upper()) - set("ACGUTN"))):
+        return text
+    sequence = io.normalise(sequence, path=what, record=name)[0]
+    return [io.Record(name or sequence, sequence)]
+
+
+SHORTEST = 10
+"""nt; a shorter word of nucleotides is a name."""
+
+
+def _named(name: str, records: list[Record] | str, path: str) -> list[Record]:
+    """The miRNA of that name among those of a file."""
+    from mirscope import io
+
+    if isinstance(records, str):
+        raise InputError(
+            "no such file; expected a file, a sequence, or the name of a miRNA in the other file", path=name
+        )
+    if found := [record for record in records if name in (record.id, *record.id.split(io.OR_MIRNA))]:
+        return found[:1]
+    known = ", ".join(record.id for record in records[:3])
+    raise InputError(f"neither a file, nor a sequence, nor a miRNA of {path} ({known} ...)", path=name)
 
 
 def _inputs(files: dict[str, Path | None]) -> dict[str, dict[str, str]]:

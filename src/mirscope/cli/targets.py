@@ -19,12 +19,14 @@ from mirscope.cli.common import (
     FpPerKb,
     ModelName,
     Quiet,
+    Rejected,
     SiteThreshold,
     Threads,
     app,
     bar,
     begin,
     load,
+    read_mirnas,
     spooled,
 )
 from mirscope.errors import InputError, MirscopeError, UsageError
@@ -74,7 +76,9 @@ def score(
 
 @app.command()
 def scan(
-    mirnas: Annotated[Path, typer.Argument(help="Mature miRNAs, FASTA. (With --mirna: the transcripts.)")],
+    mirnas: Annotated[
+        Path, typer.Argument(help="Mature miRNAs: FASTA, mirGFF3, isomiR table. (With --mirna: the transcripts.)")
+    ],
     transcripts: Annotated[Path | None, typer.Argument(help="3'UTRs or whole transcripts, FASTA; - is stdin.")] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results; - writes sites as TSV to stdout.")
@@ -84,6 +88,7 @@ def scan(
         list[str] | None,
         typer.Option(metavar="[NAME=]SEQUENCE", help="A miRNA given here instead of a file; may be repeated."),
     ] = None,
+    rejected: Rejected = False,
     fp_per_kb: FpPerKb = None,
     threshold: SiteThreshold = None,
     prevalence: Annotated[
@@ -167,6 +172,8 @@ def scan(
       mirscope scan --mirna let-7a=UGAGGUAGUAGGUUGUAUAGUU utrs.fa --fp-per-kb 0.02 -o let7
 
       mirscope scan mirnas.fa utrs.fa --model mitar -p 0.9 -o as-published
+
+      mirscope scan isomirs.gff3 utrs.fa -o isomir-targets
     """
     begin(quiet, threads)
     from mirscope import io
@@ -181,7 +188,7 @@ def scan(
     elif str(mirnas) == str(transcripts) == "-":
         raise UsageError("stdin can give the miRNAs or the transcripts, not both")
     else:
-        queries = io.read_fasta(mirnas)
+        queries = read_mirnas(mirnas, rejected=rejected)
     network = load(model)
     settings = library.Settings(
         threshold=threshold,
@@ -248,7 +255,7 @@ app.command("predict", help="The same as `scan`.", short_help="The same as scan.
 
 @app.command()
 def heatmap(
-    mirnas: Annotated[Path, typer.Argument(help="Mature miRNAs, FASTA.")],
+    mirnas: Annotated[Path, typer.Argument(help="Mature miRNAs: FASTA, mirGFF3, isomiR table.")],
     transcripts: Annotated[Path, typer.Argument(help="3'UTRs or whole transcripts, FASTA; - is stdin.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the table and the picture.")],
     model: ModelName = DEFAULT_MODEL,
@@ -286,9 +293,9 @@ def heatmap(
     """
     begin(quiet, threads)
     from mirscope import heatmap as library
-    from mirscope import io, scan
+    from mirscope import scan
 
-    queries, network = io.read_fasta(mirnas), load(model)
+    queries, network = read_mirnas(mirnas), load(model)
     with spooled(transcripts) as path:
         targets = scan.Transcripts(path, number_duplicates=duplicate_ids)
         n_pairs = len(queries) * sum(1 for _ in targets)
