@@ -394,8 +394,8 @@ def positions(pairs: pd.DataFrame, library: Library) -> dict[str, Any]:
         counts = pairs["region"].replace("", "unknown").value_counts()
         return {"region": {name: int(counts[name]) for name in (*REGIONS, "unknown") if name in counts}}
     number = {name: i for i, name in enumerate(library.transcripts.names)}
-    length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]])
-    tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy() // np.maximum(length, 1)
+    length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]], dtype=np.int64)
+    tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy(np.int64) // length
     return {"tenth": np.bincount(tenth.clip(max=9), minlength=10).tolist()}
 
 

@@ -89,7 +89,9 @@ def chimeras(
         what = "miRNA part is an isomiR of its miRNA" if not known else f"transcript has {settings.target[1]} nt"
         raise InputError(f"no {what}; expected at least one")
     ends = np.cumsum([len(record.sequence) for record in long])
-    abundance = np.cumsum(np.exp(settings.spread * rng.standard_normal(len(known))))
+    abundance: NDArray[Any] = np.arange(1, len(known) + 1)
+    if settings.spread:
+        abundance = np.cumsum(np.exp(settings.spread * rng.standard_normal(len(known))))
     rows: list[tuple[Any, ...]] = []
     for number in range(settings.n_molecules):
         kind = KINDS[min(int(np.searchsorted(np.cumsum(settings.shares), rng.random(), side="right")), 2)]
@@ -129,7 +131,9 @@ _NO_MIRNA = "", "", "NA", ""
 
 def _drawn(cumulative: NDArray[Any], rng: np.random.Generator) -> int:
     """A number drawn in proportion to what it adds to the sum."""
-    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    whole = cumulative.dtype.kind == "i"
+    place = rng.integers(cumulative[-1]) if whole else rng.random() * cumulative[-1]
+    return int(np.searchsorted(cumulative, place, side="right"))
 
 
 def _edited(part: str, rng: np.random.Generator) -> str:
