@@ -372,13 +372,12 @@ def against_noise(
     library: Library,
     settings: Settings,
     *,
-    umi: bool,
     threads: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Both tables of `interactions`, the first with columns n_ligations and noise_fdr, without interactions of more
     than `most_noise`; and the summary of `ligation.noise`.
     """
-    found = ligation.noise(chimeras, pairs, library.transcripts, umi=umi, extension=settings.extension, threads=threads)
+    found = ligation.noise(chimeras, pairs, library.transcripts, extension=settings.extension, threads=threads)
     pairs = pairs.assign(n_ligations=found.n_ligations, noise_fdr=found.fdr)
     kept = pairs["noise_fdr"] <= settings.most_noise
     chimeras = chimeras[kept.to_numpy()[chimeras["interaction"]]]
@@ -488,8 +487,7 @@ def search_files(
     first = found.drop_duplicates("read_seq")
     believed = supported(found[found["q_value"] <= settings.most_false], settings)
     pairs, kept = interactions(believed, library, settings, annotation=annotation, threads=threads)
-    umi = ready.summary["umi"]
-    pairs, kept, noise = against_noise(pairs, kept, library, settings, umi=umi, threads=threads)
+    pairs, kept, noise = against_noise(pairs, kept, library, settings, threads=threads)
     summary = {
         "file": Path(path).name,
         "reads": ready.summary,

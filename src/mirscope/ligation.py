@@ -37,7 +37,7 @@ class Noise:
     """Interactions against random pairs of the same parts."""
 
     n_ligations: Whole
-    """Of each interaction: molecules told apart by ends 4 nt or more away, and by UMIs where there are some (n,)."""
+    """Of each interaction: molecules of other ends, by 4 nt or more (n,)."""
     fdr: Numbers
     """Of each interaction: share of chance ones expected among those as good (n,)."""
     summary: dict[str, Any]
@@ -49,7 +49,6 @@ def noise(
     interactions: pd.DataFrame,
     transcripts: Index,
     *,
-    umi: bool,
     extension: int,
     random_state: int = 0,
     threads: int = 1,
@@ -62,18 +61,17 @@ def noise(
     median) let there be at most (Storey), never falling as the evidence does.
 
     Args:
-        chimeras: columns mirna_id, mirna_seq, target_id, start, end, n_reads, n_molecules and interaction, the row of
+        chimeras: columns mirna_id, mirna_seq, target_id, start, end, n_reads and interaction, the row of
             `interactions`.
         interactions: columns mirna_seq, mfe, seed_type; at least one chimera each.
         transcripts: where the targets lie.
-        umi: whether UMIs told the molecules apart; else those of one place count once.
         extension: nt of the transcript behind a target part.
         random_state: of the permutations.
         threads: processes, for duplexes that are worth it.
     """
     if interactions.empty:
         return Noise(np.empty(0, np.int64), np.empty(0), {"n_permutations": N_PERMUTATIONS, "noise_share": 0.0})
-    parts = _Parts.of(chimeras, transcripts, umi=umi)
+    parts = _Parts.of(chimeras, transcripts)
     own = parts.joined(parts.mirna)
     row = np.argsort(parts.interaction[own.first])  # of each interaction, in the table's order
     assert len(row) == len(interactions)
@@ -171,8 +169,10 @@ class _Parts:
     interaction: Whole
 
     @classmethod
-    def of(cls, chimeras: pd.DataFrame, transcripts: Index, *, umi: bool) -> _Parts:
-        """A row for each ligation: errors make several sequences of a molecule, with ends a few nt away at most."""
+    def of(cls, chimeras: pd.DataFrame, transcripts: Index) -> _Parts:
+        """A row for each ligation: errors make several sequences of a molecule, with ends a few nt away at most, and
+        several UMIs, which therefore tell nothing here.
+        """
         number = {name: i for i, name in enumerate(transcripts.names)}
         offset = transcripts.starts[chimeras["target_id"].map(number).to_numpy()]
         mirnas = chimeras.groupby(["mirna_id", "mirna_seq"])
@@ -184,15 +184,13 @@ class _Parts:
                 "end": offset + chimeras["end"].to_numpy(),
                 "interaction": chimeras["interaction"].to_numpy(),
                 "n_reads": chimeras["n_reads"].to_numpy(),
-                "n": chimeras["n_molecules"].to_numpy() if umi else 1,
             }
         )
         key = ["interaction", "mirna", "start", "end"]
-        places = table.groupby(key, as_index=False).agg({"n_reads": "sum", "n": "max"})
+        places = table.groupby(key, as_index=False).sum()
         places = places.sort_values(["interaction", "n_reads"], ascending=[True, False], kind="stable")
         places = places[_apart(*(places[name].to_numpy() for name in ("interaction", "start", "end")))]
-        rows = places.loc[places.index.repeat(places["n"])]
-        interaction, mirna, start, end = (rows[name].to_numpy() for name in key)
+        interaction, mirna, start, end = (places[name].to_numpy() for name in key)
         return cls(names, mirna, start, end, interaction)
 
     def joined(self, mirna: Whole) -> _Joined:
