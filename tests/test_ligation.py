@@ -82,12 +82,18 @@ def test_crowd_by_hand():
 def test_copies_by_hand():
     """7 is a copy of 4; 8, though near 7, is none; nor is another end; another group starts anew."""
     group, start, end = np.array([0, 0, 0, 0, 1]), np.array([4, 7, 8, 4, 4]), np.array([30, 30, 30, 34, 30])
-    assert ligation._apart(group, start, end).tolist() == [True, False, True, True, True]
+    assert ligation._copies(group, start, end).tolist() == [0, 0, 2, 3, 4]
 
 
 def test_sequences_of_one_molecule_count_once(world):
     """Errors make several sequences of a molecule, of nearly the same ends."""
     rows = [(0, 0, 20, 42, 3), (0, 0, 20, 42, 1), (0, 0, 17, 42, 1), (0, 0, 16, 42, 1), (1, 5, 20, 40, 2)]
+    assert judged(world, rows)[1].n_ligations.tolist() == [2, 1]
+
+
+def test_a_copy_may_join_two_places(world):
+    """4-42 and 43-60 do not overlap; a copy of the first, 5-44, joins them to one interaction."""
+    rows = [(0, 0, 4, 42, 5), (0, 0, 5, 44, 1), (0, 0, 43, 60, 1), (3, 9, 0, 40, 1)]
     assert judged(world, rows)[1].n_ligations.tolist() == [2, 1]
 
 

@@ -189,8 +189,10 @@ class _Parts:
         key = ["interaction", "mirna", "start", "end"]
         places = table.groupby(key, as_index=False).sum()
         places = places.sort_values(["interaction", "n_reads"], ascending=[True, False], kind="stable")
-        places = places[_apart(*(places[name].to_numpy() for name in ("interaction", "start", "end")))]
-        interaction, mirna, start, end = (places[name].to_numpy() for name in key)
+        of = _copies(*(places[name].to_numpy() for name in ("interaction", "start", "end")))
+        how = {"interaction": "first", "mirna": "first", "start": "min", "end": "max"}  # as far as all its copies reach
+        ligations = places.groupby(of).agg(how)
+        interaction, mirna, start, end = (ligations[name].to_numpy() for name in how)
         return cls(names, mirna, start, end, interaction)
 
     def joined(self, mirna: Whole) -> _Joined:
@@ -207,17 +209,22 @@ class _Parts:
         return _Joined(order[first], low, high, n, _crowd(n, n_site, n_mirna[own], len(mirna)))
 
 
-def _apart(group: Whole, start: Whole, end: Whole) -> NDArray[np.bool_]:
-    """Which of intervals, those of a group together, are no copy of one before: both ends within `_SAME` nt of one that
-    is none itself.
+def _copies(group: Whole, start: Whole, end: Whole) -> Whole:
+    """The interval that each is a copy of, itself or one before: both ends within `_SAME` nt, and it is no copy itself.
+
+    Args:
+        group: those of a group stand together.
+        start: of each.
+        end: of each.
     """
-    kept, left = np.zeros(len(group), bool), np.arange(len(group))
+    of, left = np.arange(len(group)), np.arange(len(group))
     while len(left):
         first = np.concatenate([[True], np.diff(group[left]) != 0])
-        kept[left[first]] = True
-        of = left[first][np.cumsum(first) - 1]
-        left = left[(np.abs(start[left] - start[of]) > _SAME) | (np.abs(end[left] - end[of]) > _SAME)]
-    return kept
+        centre = left[first][np.cumsum(first) - 1]
+        near = (np.abs(start[left] - start[centre]) <= _SAME) & (np.abs(end[left] - end[centre]) <= _SAME)
+        of[left[near]] = centre[near]
+        left = left[~near]
+    return of
 
 
 def _crowd(n: Whole, n_site: Whole, n_mirna: Whole, n_all: int) -> Numbers:
