@@ -19,7 +19,7 @@ from scan_rates import put
 
 PAGE = Path("docs/commands/chimeras.md")
 ERROR_RATES = (0, 0.001, 0.005, 0.01, 0.02, 0.05)
-FIGURES = ("chimera_precision", "chimera_recall", "pair_precision", "pair_recall", "class_accuracy")
+FIGURES = "chimera", "site", "pair", "class"
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def main() -> None:
             began = time.perf_counter()
             found = simulate.judge(fastq, truth, library, chimera.Settings(engine=engine))
             seconds = time.perf_counter() - began
-            figures = (f"{found[name]:.3f}" for name in FIGURES)
+            figures = (f"{found[f'{name}_precision']:.3f} / {found[f'{name}_recall']:.3f}" for name in FIGURES)
             rows.append((f"{error_rate:g}", engine, f"{len(fastq):,}", *figures, f"{seconds:.1f}"))
-    header = ("errors a nt", "engine", "reads", *(name.replace("_", ", ") for name in FIGURES), "s")
+    header = ("errors a nt", "engine", "reads", *FIGURES, "s")
     put(PAGE, r"(<!-- simulated -->\n).*?(?=<!-- /simulated -->)", markdown(header, rows))
 
 

@@ -1,5 +1,6 @@
 """Hits against a slow search of every diagonal, and BLAST+ against the index."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -98,3 +99,13 @@ def test_blast_finds_what_the_index_finds(data_path):
     same = set(map(tuple, ours[COLUMNS].values.tolist())) & set(map(tuple, theirs[COLUMNS].values.tolist()))
     assert len(same) >= 0.99 * max(len(ours), len(theirs))
     assert ours.groupby("query")["score"].max().equals(theirs.groupby("query")["score"].max())
+
+
+def test_an_index_in_files_is_the_same_in_another_process(tmp_path):
+    index = align.Index.build([Record("a", "ACGUACGGAUUACA"), Record("b", "GGGAUUCCAUACGA")], 8)
+    kept = index.kept_in(tmp_path / "index")
+    sent = pickle.dumps(kept)
+    assert len(sent) < len(pickle.dumps(index)) / 100
+    found = align.find(["GGGAUUCCAUA"], pickle.loads(sent), e_value=1)
+    assert found.equals(align.find(["GGGAUUCCAUA"], index, e_value=1))
+    assert len(found) == 1

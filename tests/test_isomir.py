@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirscope import io, isomir, rna, tables
+from mirscope import io, isomir, reads, rna, tables
 from mirscope.errors import InputError, TableError
 from mirscope.io import Record
 from mirscope.isomir import References, Settings, call
@@ -170,6 +170,41 @@ def test_command_on_fasta(run, tmp_path):
     assert report["classes"]["exact"] == 40
     assert report["classes"]["3p_addition"] == 11
     assert len(io.read_mirgff3(tmp_path / "out" / "isomirs.gff3")) == 3
+
+
+def test_parts_change_nothing_and_a_stopped_run_is_resumed(run, tmp_path, monkeypatch):
+    rng = random.Random(3)
+    (tmp_path / "mirnas.fa").write_text(f">hsa-let-7a-5p\n{LET7}\n")
+    edited = [LET7, LET7[1:], LET7 + "A", LET7[:9] + "C" + LET7[10:], "ACGUACGUACGUAACC"]
+    drawn = [rng.choice(edited).replace("U", "T") for _ in range(200)]
+    (tmp_path / "reads.fq").write_text("".join(f"@{i}\n{text}\n+\n{'I' * len(text)}\n" for i, text in enumerate(drawn)))
+    command = "isomirs reads.fq --mirnas mirnas.fa --quiet -o"
+    run(f"{command} whole")
+    monkeypatch.setattr(reads, "AT_ONCE", 30)
+    monkeypatch.setattr(reads, "_SHARE_BYTES", 3000)
+    real, calls = isomir._isomirs_of_share, []
+
+    def deadly(shared, share, path):
+        calls.append(share)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(shared, share, path)
+
+    monkeypatch.setattr(isomir, "_isomirs_of_share", deadly)
+    run(f"{command} parts", code=130)
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["unfinished"]
+    _, err = run(f"{command} parts", code=2)
+    assert "parts holds an unfinished search; --resume goes on with it" in err
+    _, err = run(f"{command} parts --resume --min-reads 3", code=2)
+    assert "had other settings" in err
+    run(f"{command} parts --resume")
+    assert calls == [0, 1, 2, 2, 3]
+    for name in ("isomirs.tsv", "isomirs.gff3"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    one, other = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "parts"))
+    assert {**one, "run": {}} == {**other, "run": {}}
+    assert one["n_reads"] == 200
+    assert one["n_sequences"] == 5
 
 
 def test_swapped_files_are_told(run, tmp_path):

@@ -11,6 +11,7 @@ LAYERS = [
     {"metrics", "tables"},
     {"io"},
     {"runs", "annotation", "align", "plot"},
+    {"parts"},
     {"reads", "ligation", "page"},
     {"reports"},
     {"isomir"},

@@ -94,21 +94,37 @@ def test_run_counts_and_collapse_joins():
 def test_parts_and_processes_do_not_change_what_is_prepared(tmp_path, monkeypatch):
     io.write_fastq(synthetic(60, prefix=4, fixed="G", adapter=L3), tmp_path / "a.fastq.gz")
     ready = Preparation()
-    one = reads.made_ready(tmp_path / "a.fastq.gz", INDEX, ready)
+
+    def made(name, **more):
+        (tmp_path / name).mkdir()
+        found, summary = reads.make_ready(tmp_path / "a.fastq.gz", INDEX, ready, tmp_path / name, **more)
+        shares = [found.fragments(share) for share in range(found.n_shares)]
+        merged = {key: fragment for fragments, _ in shares for key, fragment in fragments.items()}
+        places = [place for fragments, order in shares for place in zip(order, fragments, strict=True)]
+        ranked = [key for _, key in sorted(places)]
+        return found, summary, merged, ranked
+
+    one, summary, fragments, ranked = made("one")
+    assert (one.n_shares, summary["n_kept"], len(one.paths)) == (1, 60, 1)
+    assert ranked == list(fragments)  # as in the file
     monkeypatch.setattr(reads, "AT_ONCE", 7)
+    monkeypatch.setattr(reads, "_SHARE_BYTES", 500)
     monkeypatch.setattr(reads, "_WORTH_PROCESSES", 0)
-    assert reads.made_ready(tmp_path / "a.fastq.gz", INDEX, ready, threads=2) == one
-    assert one.summary["n_kept"] == 60
-    assert one.n_left_out == 0
+    other = made("other", threads=2)
+    assert other[0].n_shares > 2
+    assert len(other[0].paths) == 9
+    assert other[1:] == (summary, fragments, ranked)
 
 
 def test_what_is_told_goes_before_what_is_seen():
     state = reads.State(1, 50, 50, adapter=L3, adapter_name="L3", prefix="NNNNG")
-    assert [step.name for step in Preparation().steps(state)][2:4] == ["3' adapter cut", "5' barcode cut"]
-    assert [step.name for step in Preparation(adapter="", prefix=0).steps(state)][2] == "too short"
+    found = [step.name for step in Preparation().steps(state)]
+    assert found == ["3' N cut", "3' adapter cut", "5' barcode cut", "too short", "with N"]
+    told = Preparation(adapter="", prefix=0, least_quality=3, most_errors=0.05).steps(state)
+    assert [step.name for step in told] == ["low-quality 3' end cut", "3' N cut", "too short", "with N", "low quality"]
     assert Preparation(prefix=3).by_umi(state) is False
     assert Preparation(umi=False).by_umi(state) is False
-    assert Preparation(adapter="acgu").steps(state)[2].adapter == "ACGT"
+    assert Preparation(adapter="acgu").steps(state)[1].adapter == "ACGT"
     with pytest.raises(UsageError, match="expected letters A C G T N"):
         Preparation(adapter="xyz")
 

@@ -7,6 +7,7 @@ means the same with either.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shutil
@@ -61,6 +62,8 @@ class Index:
     first: NDArray[np.int64]
     """Where the places of each word begin in `places` (4**word + 1,)."""
     places: NDArray[np.int32]
+    folder: Path | None = None
+    """Where the arrays lie as files, which processes share (`kept_in`)."""
 
     @classmethod
     def build(cls, references: Sequence[Record], word: int) -> Index:
@@ -90,8 +93,25 @@ class Index:
         _run(["makeblastdb", "-dbtype", "nucl", "-in", f"{path}.fa", "-out", str(path), "-logfile", os.devnull])
         return path
 
+    def kept_in(self, folder: Path) -> Index:
+        """The same, in files: a process that it is sent to maps them, instead of holding a copy."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        return Index(self.names, self.word, **_mapped(folder), folder=folder)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "database"}  # another process makes its own
+        left_out = {"database"} | (set(_ARRAYS) if self.folder else set())  # another process makes its own
+        return {key: value for key, value in vars(self).items() if key not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, **(_mapped(state["folder"]) if state["folder"] else {}))
+
+    def fingerprint(self) -> str:
+        """sha256 of names and sequences."""
+        digest = hashlib.sha256(repr((self.word, self.names)).encode())
+        digest.update(self.codes.tobytes())
+        return digest.hexdigest()
 
     def sequence(self, reference: int, start: int = 0, end: int | None = None) -> str:
         """A reference, or a part of it, cut where the reference ends."""
@@ -102,6 +122,13 @@ class Index:
     def length(self, reference: int) -> int:
         """Nucleotides of a reference."""
         return int(self.starts[reference + 1] - self.starts[reference] - 1)
+
+
+_ARRAYS = ("codes", "starts", "first", "places")
+
+
+def _mapped(folder: Path) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS}
 
 
 def find(

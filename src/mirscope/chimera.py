@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mirscope import align, io, isomir, ligation, reads, reports, runs, tables
+from mirscope import align, io, isomir, ligation, parts, reads, reports, runs, tables
 from mirscope.annotation import Annotation
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Record
@@ -258,20 +258,39 @@ def q_values(e_values: NDArray[np.float64], false: NDArray[np.float64]) -> NDArr
 # -------------------------------------------------------------------------------------------------------- interactions
 
 
-def supported(chimeras: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def supported(chimeras: pd.DataFrame, settings: Settings, *, filters: pd.DataFrame | None = None) -> pd.DataFrame:
     """Chimeras of miRNAs that are in enough of them, with column `filter`: whether their isomiR is to be believed.
 
     Exact miRNAs pass; others where enough reads have them with good qualities of all nucleotides that differ.
+
+    Args:
+        chimeras: columns `tables.CHIMERAS`.
+        settings: what is enough.
+        filters: of `_filters`, of all chimeras where these are some of them.
     """
-    n_mirna = chimeras.groupby("mirna_id")["n_molecules"].transform("sum")
-    kept = chimeras[n_mirna >= settings.least_chimeras].copy()
-    good = (kept["quality"] < 0) | (kept["quality"] >= settings.least_quality)
-    part = [kept["mirna_id"], kept["mirna_seq"]]
-    n_good = kept["n_reads"].where(good, 0).groupby(part).transform("sum")
-    n_all = kept["n_reads"].groupby(part).transform("sum")
-    words = np.where(n_all >= settings.least_reads, "REJECT:quality", "REJECT:lowcount")
-    passed = (kept["variant"] == "NA") | (n_good >= settings.least_reads)
-    return kept.assign(filter=np.where(passed, "PASS", words))
+    if filters is None:
+        filters = _filters(_sums(chimeras, settings), settings)
+    key = ["mirna_id", "mirna_seq"]
+    return chimeras.merge(filters[[*key, "filter"]], on=key)
+
+
+_ISOMIR = ["mirna_id", "mirna_seq", "variant", "classes"]
+
+
+def _sums(chimeras: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Molecules, reads, and reads of good quality (`n_good`) of each isomiR in chimeras."""
+    good = (chimeras["quality"] < 0) | (chimeras["quality"] >= settings.least_quality)
+    counted = chimeras[[*_ISOMIR, "n_molecules", "n_reads"]].assign(n_good=chimeras["n_reads"].where(good, 0))
+    return counted.groupby(_ISOMIR, as_index=False).sum()
+
+
+def _filters(sums: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Those of `_sums` whose miRNA is in enough chimeras, with the column `filter`."""
+    n_mirna = sums.groupby("mirna_id")["n_molecules"].transform("sum")
+    kept = sums[n_mirna >= settings.least_chimeras]
+    words = np.where(kept["n_reads"] >= settings.least_reads, "REJECT:quality", "REJECT:lowcount")
+    passed = (kept["variant"] == "NA") | (kept["n_good"] >= settings.least_reads)
+    return kept.assign(filter=pd.Series(np.where(passed, "PASS", words), index=kept.index, dtype="str"))
 
 
 def interactions(
@@ -335,18 +354,24 @@ def interactions(
     found["seed_type"] = pd.Series([seed for seed, _ in bound], index=found.index, dtype="str")
     found["mfe"] = pd.Series([mfe for _, mfe in bound], index=found.index, dtype="float64")
     if annotation is not None:
-        found = _annotated(found, annotation, [library.transcripts.length(number[name]) for name in found["gene_id"]])
-    order = found.sort_values(["n_molecules", "e_value"], ascending=[False, True], kind="stable").index
+        found = annotated(found, annotation, library)
+    order = _order(found)
     table["interaction"] = table["interaction"].map({old: new for new, old in enumerate(order)})
     return found.loc[order].reset_index(drop=True), table.sort_index()
 
 
-def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[int]) -> pd.DataFrame:
+def _order(interactions: pd.DataFrame) -> pd.Index:
+    """Most molecules first; of equals the least E-value, then by miRNA and site."""
+    by = ["n_molecules", "e_value", "mirna_id", "mirna_seq", "gene_id", "start"]
+    return interactions.sort_values(by, ascending=[False, *[True] * 5]).index
+
+
+def annotated(interactions: pd.DataFrame, annotation: Annotation, library: Library) -> pd.DataFrame:
     """With region and genome interval of each site, empty and -1 where the transcript is not known."""
-    rows = []
-    for name, start, end, length in zip(found["gene_id"], found["start"], found["end"], lengths, strict=True):
+    rows, number = [], {name: i for i, name in enumerate(library.transcripts.names)}
+    for name, start, end in zip(interactions["gene_id"], interactions["start"], interactions["end"], strict=True):
         transcript = annotation.find(name)
-        offset = transcript.offset(length) if transcript else None
+        offset = transcript.offset(library.transcripts.length(number[name])) if transcript else None
         if transcript is None or offset is None:
             rows.append(("", "", -1, -1, ""))
             continue
@@ -355,7 +380,7 @@ def _annotated(found: pd.DataFrame, annotation: Annotation, lengths: Sequence[in
         where = transcript.contig, int(ends.min()), int(ends.max()) + 1, transcript.strand
         rows.append((_region(transcript.coding, transcript.strand, middle), *where))
     columns = ["region", "chrom", "chrom_start", "chrom_end", "strand"]
-    return found.join(pd.DataFrame(rows, columns=columns, index=found.index))
+    return interactions.join(pd.DataFrame(rows, columns=columns, index=interactions.index))
 
 
 def _region(coding: tuple[int, int] | None, strand: str, place: int) -> str:
@@ -446,11 +471,18 @@ def search_files(
     settings: Settings | None = None,
     preparation: reads.Preparation | None = None,
     annotation: Annotation | None = None,
+    name: str = "",
     database: str = "miRBase",
     threads: int = 1,
-    report: Callable[[int], None] = lambda n: None,
+    resume: bool = False,
+    progress: parts.Progress = parts.no_progress,
 ) -> dict[str, Any]:
     """Write `FILES` of a FASTQ file's chimeras to `folder`; what `report.json` holds.
+
+    Three passes, whose finished parts wait in `folder/unfinished`: reads are made ready, part by part, and those that
+    may hold a miRNA kept, in shares by their sequence; chimeras are found in each share, and kept in shares by their
+    transcript; interactions are made of each of these. The outputs are made of them at the end. All but the table of
+    interactions is never in memory at once.
 
     Args:
         path: a file, since it is read twice.
@@ -459,71 +491,248 @@ def search_files(
         settings: what counts as a chimera.
         preparation: of the reads.
         annotation: where the transcripts lie on the genome.
+        name: of the file, for the reports; what is before its first point names the specimen.
         database: of the miRNAs, for the GFF3.
-        threads: cores.
-        report: called with the reads of each part when it is done.
+        threads: processes, for files that are worth it.
+        resume: use the finished parts of an interrupted run.
+        progress: shows how far each pass is.
 
     Raises:
         InputError: bad input.
-        UsageError: BLAST+ is asked for and not installed.
+        UsageError: BLAST+ is asked for and not installed; `folder` holds an unfinished run that is not to be resumed,
+            or is another one.
     """
-    settings = settings or Settings()
+    settings, preparation = settings or Settings(), preparation or reads.Preparation()
+    name = name or Path(path).name
     engine: dict[str, str] = {"name": settings.engine}
     if settings.engine == "blast":
         engine["version"] = align.blast_version()
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; expected a folder to write to", path=folder)
-    backwards, index = decoys(library), library.references.index
-    keep = _HasMirna((index, backwards.references.index), settings)
-    preparation = preparation or reads.Preparation()
-    ready = reads.made_ready(path, index, preparation, keep=keep, threads=threads, report=report)
-    fragments = ready.fragments
-    found, fates = chimeras(fragments, library, settings, threads=threads)
-    n_reads = pd.Series([fragment.n_reads for fragment in fragments.values()], index=fates.index, dtype="int64")
-    ends = n_reads.groupby(fates).sum().reindex(list(FATES), fill_value=0)
-    ends["no_mirna"] += ready.n_left_out
-    false, _ = chimeras(fragments, backwards, settings, threads=threads)
-    found["q_value"] = q_values(found["e_value"].to_numpy(), false["e_value"].to_numpy())
-    first = found.drop_duplicates("read_seq")
-    believed = supported(found[found["q_value"] <= settings.most_false], settings)
-    pairs, kept = interactions(believed, library, settings, annotation=annotation, threads=threads)
-    pairs, kept, noise = against_noise(pairs, kept, library, settings, threads=threads)
-    summary = {
-        "file": Path(path).name,
-        "reads": ready.summary,
+    identity = {
+        "reads": runs.checksum(path),
+        "mirnas": library.references.fingerprint(),
+        "transcripts": library.transcripts.fingerprint(),
         "engine": engine,
-        "n_reads": {
-            **{fate: int(n) for fate, n in ends.items()},
-            "chimera_of_decoys": int(false.drop_duplicates("read_seq")["n_reads"].sum()),
-            "of_frequent_mirnas": int(believed.drop_duplicates("read_seq")["n_reads"].sum()),
-            "in_interactions": int(kept.drop_duplicates("read_seq")["n_reads"].sum()),
-        },
-        "n_molecules": int(first["n_molecules"].sum()),
-        "n_interactions": len(pairs),
-        "mirna_first": int(first.loc[first["mirna_first"] == 1, "n_reads"].sum()),
-        "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
-        "classes": isomir.class_counts(first),
-        "noise": noise,
-        "positions": positions(pairs, library),
         "settings": asdict(settings),
-        "run": runs.environment(),
+        "preparation": asdict(preparation),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    columns = [column.name for column in INTERACTIONS if column.name in pairs]
+    index = library.references.index
+    with parts.unfinished(folder, identity, what="search", source=path, resume=resume) as here:
+        library = replace(library, transcripts=library.transcripts.kept_in(here / "transcripts"))
+        backwards = decoys(library)
+        keep = _HasMirna((index, backwards.references.index), settings)
+        with progress("reading", None) as report:
+            ready, summary = reads.make_ready(path, index, preparation, here, keep=keep, threads=threads, report=report)
+
+        def passed(function: Callable[[Any, int, Path], None], shared: Any, what: str) -> list[Path]:
+            how: dict[str, Any] = {"what": what, "processes": reads.processes_for(path, threads)}
+            with progress(what, ready.n_shares) as report:
+                return parts.carry_out(function, shared, range(ready.n_shares), here, report=report, **how)
+
+        found = passed(_find, _Finding(ready, library, backwards, settings), "chimeras")
+        confidence = _Confidence.of(found, settings)
+        sums, first = _summed(found, confidence, settings)
+        filters, n_ranges = _filters(sums, settings), 1 + len(ready.paths) * reads.AT_ONCE // _RANGE
+        joined = passed(_join, _Joining(found, library, settings, confidence, filters, n_ranges), "interactions")
+        pairs = parts.read(joined)
+        order = _order(pairs)
+        pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, n_ranges, np.argsort(order))
+        numbered = pairs.assign(row=pairs.index)
+        pairs, _, noise = against_noise(numbered, kept.table(_LIGATED), library, settings, threads=threads)
+        kept = kept.of(pairs.pop("row").to_numpy())
+        if annotation is not None:
+            pairs = annotated(pairs, annotation, library)
+        fates = Counter({"no_mirna": ready.counts["kept"] - ready.counts["taken"]})
+        for part in found:
+            fates.update(parts.notes(part))
+        _write_tables(pairs, folder)
+        io.write_hyb(kept.by_read(pairs, fates), folder / "interactions.hyb")
+        isomirs = isomir_table(filters, library.references)
+        io.write_mirgff3(isomirs, folder / "isomirs.gff3", sample=name.split(".")[0], database=database)
+        ends = (*FATES, "chimera_of_decoys", "of_frequent_mirnas", "in_interactions")
+        record = {
+            "file": name,
+            "reads": summary,
+            "engine": engine,
+            "n_reads": {end: fates[end] for end in ends},
+            "n_molecules": int(first["n_molecules"].sum()),
+            "n_interactions": len(pairs),
+            "mirna_first": int(first["n_mirna_first"].sum()),
+            "mirnas": {str(name): int(n) for name, n in _ranks(first, "mirna_id").items()},
+            "classes": isomir.class_counts(first),
+            "noise": noise,
+            "positions": positions(pairs, library),
+            "settings": asdict(settings),
+            "run": runs.environment(),
+        }
+        runs.write_json(folder / "report.json", record)
+        reports.chimeras(record, pairs, FATES).write(folder / "report.html")
+    return record
+
+
+def _write_tables(pairs: pd.DataFrame, folder: Path) -> None:
     tables.check(pairs, INTERACTIONS)
+    columns = [column.name for column in INTERACTIONS if column.name in pairs]
     io.write_tsv(pairs, folder / "interactions.tsv", columns)
-    io.write_hyb(kept.assign(mfe=kept["interaction"].map(pairs["mfe"])), folder / "interactions.hyb")
     io.write_bed(_bed(pairs), folder / "targets.bed")
-    sample = Path(path).name.split(".")[0]
-    io.write_mirgff3(
-        isomir_table(believed, library.references), folder / "isomirs.gff3", sample=sample, database=database
-    )
-    io.write_tsv(
-        pairs.assign(label=1), folder / "pairs.tsv", ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
-    )
-    runs.write_json(folder / "report.json", summary)
-    reports.chimeras(summary, pairs, FATES).write(folder / "report.html")
-    return summary
+    columns = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
+    io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", columns)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What is needed to find chimeras."""
+
+    ready: reads.Ready
+    library: Library
+    backwards: Library
+    settings: Settings
+
+
+def _find(finding: _Finding, share: int, path: Path) -> None:
+    """The chimeras of a share of the reads, with `order` of the read and `rank` of the pair in it; and the E-values of
+    false ones.
+    """
+    fragments, orders = finding.ready.fragments(share)
+    found, fates = chimeras(fragments, finding.library, finding.settings)
+    false, _ = chimeras(fragments, finding.backwards, finding.settings)
+    n_reads = pd.Series([fragment.n_reads for fragment in fragments.values()], index=fates.index, dtype="int64")
+    counts = {str(fate): int(n) for fate, n in n_reads.groupby(fates).sum().items()}
+    counts["chimera_of_decoys"] = int(false.drop_duplicates("read_seq")["n_reads"].sum())
+    order = found["read_seq"].map(pd.Series(orders, index=fates.index, dtype="int64")).astype("int64")
+    found = found.assign(order=order, rank=found.groupby("read_seq").cumcount())
+    n_shares = finding.ready.n_shares
+    parts.write(_decoys_of(path), false[["e_value"]], np.zeros(len(false), dtype=np.int64), 1)
+    parts.write(path, found, parts.share(found["target_id"], n_shares), n_shares, counts)
+
+
+def _decoys_of(path: Path) -> Path:
+    return path.with_suffix(".decoys")
+
+
+_RANGE = 500_000  # reads whose chimeras are written together
+
+
+@dataclass(frozen=True, eq=False)
+class _Confidence:
+    """The q-value that each E-value has among all chimeras."""
+
+    e_values: NDArray[np.float64]
+    """Different ones, rising."""
+    q_values: NDArray[np.float64]
+    most_false: float
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], settings: Settings) -> _Confidence:
+        """Of the files of `_find`."""
+        false = parts.read([_decoys_of(path) for path in paths])["e_value"].to_numpy()
+        every = parts.read(paths, columns=["e_value"])["e_value"].to_numpy()
+        different, first = np.unique(every, return_index=True)
+        return cls(different, q_values(every, false)[first], settings.most_false)
+
+    def among(self, chimeras: pd.DataFrame) -> pd.DataFrame:
+        """Chimeras with the column `q_value`, without those that are too likely to be false."""
+        q = self.q_values[np.searchsorted(self.e_values, chimeras["e_value"])]
+        return chimeras.assign(q_value=q)[q <= self.most_false]
+
+
+@dataclass(frozen=True, eq=False)
+class _Joining:
+    """What is needed to join chimeras to interactions."""
+
+    paths: list[Path]
+    """Of `_find`."""
+    library: Library
+    settings: Settings
+    confidence: _Confidence
+    filters: pd.DataFrame
+    """Of `_filters`, of all chimeras."""
+    n_ranges: int
+    """Of `_RANGE` reads, in the order of the file."""
+
+
+def _summed(paths: Sequence[Path], confidence: _Confidence, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of the files of `_find`: `_sums` of all chimeras that are not too likely to be false; reads, molecules and reads
+    with the miRNA first (`n_mirna_first`) of each isomiR in the best pairs of all.
+    """
+    columns = [*_ISOMIR, "n_reads", "n_molecules", "quality", "mirna_first", "e_value", "rank"]
+    sums, firsts = [], []
+    for path in paths:
+        found = parts.read([path], columns=columns)
+        sums.append(_sums(confidence.among(found), settings))
+        first = found[found["rank"] == 0]
+        first = first.assign(n_mirna_first=first["n_reads"].where(first["mirna_first"] == 1, 0))
+        firsts.append(first[[*_ISOMIR, "n_reads", "n_molecules", "n_mirna_first"]])
+    both = (pd.concat(some).groupby(_ISOMIR, as_index=False).sum() for some in (sums, firsts))
+    return next(both), next(both)
+
+
+def _join(joining: _Joining, share: int, path: Path) -> None:
+    """The interactions of a share of the transcripts; and its believed chimeras, with the row of their `interaction`
+    (-1: too short), in shares by the place of the read in its file.
+    """
+    found = parts.read(joining.paths, share).sort_values(["order", "rank"], ignore_index=True)
+    believed = supported(joining.confidence.among(found), joining.settings, filters=joining.filters)
+    pairs, kept = interactions(believed, joining.library, joining.settings)
+    believed["interaction"] = kept["interaction"].reindex(believed.index, fill_value=-1).astype("int64")
+    believed.loc[kept.index, "mirna_seq"] = kept["mirna_seq"]
+    ranges = believed["order"].to_numpy() // _RANGE
+    parts.write(_believed_of(path), believed[_SHOWN], ranges, joining.n_ranges)
+    parts.write(path, pairs, np.zeros(len(pairs), dtype=np.int64), 1)
+
+
+_SHOWN = ["order", "rank", "read_seq", "n_reads", "n_molecules", "mirna_id", "mirna_seq", "mirna_start", "mirna_end"]
+_SHOWN += ["reference_start", "reference_end", "target_id", "target_start", "target_end", "start", "end", "mirna_first"]
+_SHOWN += ["interaction"]
+
+
+def _believed_of(path: Path) -> Path:
+    return path.with_suffix(".believed")
+
+
+_LIGATED = ["mirna_id", "mirna_seq", "target_id", "start", "end", "n_reads"]
+"""What `ligation.noise` asks of chimeras."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The chimeras in interactions, in files."""
+
+    paths: list[Path]
+    """Of `_join`."""
+    n_ranges: int
+    rows: NDArray[np.int64]
+    """Of each interaction of the files, one after the other, its row in the table of all; -1: left out."""
+
+    def of(self, rows: NDArray[np.int64]) -> _Kept:
+        """Those in interactions of these rows, which are their table from now on."""
+        new = np.full(len(self.rows), -1)
+        new[rows] = np.arange(len(rows))
+        return replace(self, rows=new[self.rows])
+
+    def table(self, columns: Sequence[str]) -> pd.DataFrame:
+        """These columns of all of them; `interaction` is the row of the table of all."""
+        found = pd.concat(self._each(None, [*columns, "interaction"]), ignore_index=True)
+        return found[found["interaction"] >= 0]
+
+    def by_read(self, interactions: pd.DataFrame, counts: Counter[str]) -> Iterator[pd.DataFrame]:
+        """They, with `mfe`, in the order of the reads, in chunks; adds to `counts` reads of frequent miRNAs, and of
+        those the ones in interactions.
+        """
+        for number in range(self.n_ranges):
+            believed = pd.concat(self._each(number)).sort_values(["order", "rank"])
+            kept = believed[believed["interaction"] >= 0]
+            counts["of_frequent_mirnas"] += int(believed.drop_duplicates("order")["n_reads"].sum())
+            counts["in_interactions"] += int(kept.drop_duplicates("order")["n_reads"].sum())
+            yield kept.assign(mfe=interactions["mfe"].to_numpy()[kept["interaction"]])
+
+    def _each(self, share: int | None, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """A share of each file (`None`: all of it), with the rows of the table of all."""
+        first = 0
+        for path in self.paths:
+            found, own = parts.read([_believed_of(path)], share, columns), self.rows[first : first + parts.n_rows(path)]
+            first += len(own)
+            place = found["interaction"].to_numpy()
+            yield found.assign(interaction=np.where(place >= 0, np.append(own, -1)[place], -1))
 
 
 def _ranks(chimeras: pd.DataFrame, column: str) -> pd.Series:

@@ -188,9 +188,20 @@ def holds_fastq(path: str | Path) -> bool:
 
 def write_fastq(reads: Iterable[dnaio.SequenceRecord], path: str | Path) -> None:
     """Write reads as FASTQ; `-` is stdout, `.gz` compresses."""
-    with _output(path) as file:
-        for read in reads:
-            file.write(read.fastq_bytes())
+    with fastq_writer(path) as write:
+        write(reads)
+
+
+@contextlib.contextmanager
+def fastq_writer(path: str | Path) -> Iterator[Callable[[Iterable[dnaio.SequenceRecord]], None]]:
+    """A function that writes reads as FASTQ, some after the other; see `write_fastq`."""
+    with _output(path, level=1) as file:  # qualities are noise: more effort gains a tenth and takes four times as long
+
+        def write(reads: Iterable[dnaio.SequenceRecord]) -> None:
+            for read in reads:
+                file.write(read.fastq_bytes())
+
+        yield write
 
 
 @dataclass(frozen=True)
@@ -1059,23 +1070,24 @@ def read_mirgff3(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def write_hyb(chimeras: pd.DataFrame, path: str | Path) -> None:
+def write_hyb(chimeras: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
     """Write chimeras in the format of Hyb (Travis et al. 2014; as hybkit reads it): 16 columns, no header, DNA, 1-based
     and closed, the part first that the read begins with. The score of a part is not given.
 
     Args:
-        chimeras: columns of `tables.CHIMERAS`, and `mfe`, kcal/mol.
+        chimeras: a table or chunks of it, columns of `tables.CHIMERAS`, and `mfe`, kcal/mol.
         path: `-` is stdout; `.gz` compresses.
     """
+    rows: Iterable[Any] = (row for table in _chunks(chimeras) for row in table.itertuples(index=False))
     with _output(path) as file:
-        for number, row in enumerate(chimeras.to_dict("records"), 1):
-            on_mirna = row["reference_start"] + 1, row["reference_end"]
-            mirna = row["mirna_id"], row["mirna_start"] + 1, row["mirna_end"], *on_mirna, "."
-            target = row["target_id"], row["target_start"] + 1, row["target_end"], row["start"] + 1, row["end"], "."
-            parts = [("microRNA", mirna), ("mRNA", target)][:: 1 if row["mirna_first"] else -1]
-            flags = f"count_total={row['n_reads']};seg1_type={parts[0][0]};seg2_type={parts[1][0]}"
-            name = f"{number}_{row['n_reads']}"
-            fields = name, row["read_seq"].replace("U", "T"), f"{row['mfe']:.2f}", *parts[0][1], *parts[1][1], flags
+        for number, row in enumerate(rows, 1):
+            on_mirna = row.reference_start + 1, row.reference_end
+            mirna = row.mirna_id, row.mirna_start + 1, row.mirna_end, *on_mirna, "."
+            target = row.target_id, row.target_start + 1, row.target_end, row.start + 1, row.end, "."
+            parts = [("microRNA", mirna), ("mRNA", target)][:: 1 if row.mirna_first else -1]
+            flags = f"count_total={row.n_reads};seg1_type={parts[0][0]};seg2_type={parts[1][0]}"
+            name = f"{number}_{row.n_reads}"
+            fields = name, row.read_seq.replace("U", "T"), f"{row.mfe:.2f}", *parts[0][1], *parts[1][1], flags
             file.write(("\t".join(map(str, fields)) + "\n").encode())
 
 
@@ -1252,14 +1264,14 @@ def iter_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _output(path: str | Path, *, compress: bool = True) -> Iterator[BinaryIO]:
+def _output(path: str | Path, *, compress: bool = True, level: int = 6) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     with atomic(path) as temporary, temporary.open("wb") as file:
         if compress and str(path).endswith(".gz"):
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+            with gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=file, mtime=0) as packed:
                 yield cast(BinaryIO, packed)
         else:
             yield file

@@ -7,8 +7,10 @@ that differs, not a polymorphism.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mirscope import align, io, reads, reports, rna, runs, tables
+from mirscope import align, io, parts, reads, reports, rna, runs, tables
 from mirscope.errors import InputError
 from mirscope.io import Record
 from mirscope.reads import Fragment
@@ -209,6 +211,10 @@ class References:
         """Their words."""
         return align.Index.build(self.mirnas, self.word)
 
+    def fingerprint(self) -> str:
+        """sha256 of all that calls depend on."""
+        return hashlib.sha256(repr((self.word, self.mirnas, sorted(self.hairpins.items()))).encode()).hexdigest()
+
     def call(self, sequence: str, number: int) -> tuple[Isomir, str, int] | None:
         """The sequence as an isomiR of miRNA `number`; the hairpin that explains it best, and where the miRNA starts on
         it (empty and 0: none known).
@@ -293,8 +299,14 @@ def isomirs(
 
 def ordered(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     """Rows of `row` as a table, by miRNA and then most reads."""
-    by = ["mirna_id", "n_reads", "sequence"]
-    return tables.table(rows, ISOMIRS).sort_values(by, ascending=[True, False, True], ignore_index=True)
+    return tables.table(rows, ISOMIRS).sort_values(**_ORDER)
+
+
+_ORDER: dict[str, Any] = {
+    "by": ["mirna_id", "n_reads", "sequence"],
+    "ascending": [True, False, True],
+    "ignore_index": True,
+}
 
 
 def row(
@@ -319,11 +331,15 @@ def search_files(
     *,
     settings: Settings | None = None,
     preparation: reads.Preparation | None = None,
+    name: str = "",
     database: str = "miRBase",
     threads: int = 1,
-    report: Callable[[int], None] = lambda n: None,
+    resume: bool = False,
+    progress: parts.Progress = parts.no_progress,
 ) -> dict[str, Any]:
     """Write `FILES` of the small RNAs of a file to `folder`; what `report.json` holds.
+
+    Finished parts wait in `folder/unfinished` and the outputs are made of them at the end.
 
     Args:
         path: FASTQ, whose reads are made ready (`reads`), or FASTA, taken as it is, with `_x12` at an id's end for 12
@@ -332,47 +348,81 @@ def search_files(
         folder: made if needed.
         settings: which isomiRs to believe.
         preparation: of the reads of a FASTQ file.
+        name: of the file, for the reports; what is before its first point names the specimen.
         database: of the miRNAs, for the GFF3.
-        threads: cores.
-        report: called with the reads of each part when it is done.
+        threads: processes, for files that are worth it.
+        resume: use the finished parts of an interrupted run.
+        progress: shows how far each pass is.
 
     Raises:
         InputError: bad input.
+        UsageError: `folder` holds an unfinished run that is not to be resumed, or is another one.
     """
-    settings = settings or Settings()
-    if io.holds_fastq(path):
-        made = reads.made_ready(
-            path, references.index, preparation or reads.Preparation(), threads=threads, report=report
-        )
-        fragments, summary = made.fragments, made.summary
-    else:
-        fragments, summary = {}, {}
-        for one in io.iter_fasta(path, unique=False):
-            collapsed = _COLLAPSED.search(one.id)
-            n_reads = int(collapsed[1]) if collapsed else 1
-            fragments.setdefault(one.sequence, Fragment()).join(Fragment(n_reads, read_id=one.id))
-    table = isomirs(fragments, references, settings, threads=threads)
-    called = table.drop_duplicates("sequence")
-    kept = called[called["filter"] == "PASS"]
-    record: dict[str, Any] = {
-        "file": Path(path).name,
-        "reads": summary,
-        "n_reads": sum(fragment.n_reads for fragment in fragments.values()),
-        "n_sequences": len(fragments),
-        "n_reads_called": int(called["n_reads"].sum()),
-        "n_sequences_called": len(called),
-        "n_reads_passed": int(kept["n_reads"].sum()),
-        "n_sequences_passed": len(kept),
-        "classes": class_counts(kept),
+    settings, preparation = settings or Settings(), preparation or reads.Preparation()
+    name = name or Path(path).name
+    fastq = io.holds_fastq(path)
+    identity = {
+        "reads": runs.checksum(path),
+        "mirnas": references.fingerprint(),
         "settings": asdict(settings),
-        "run": runs.environment(),
+        "preparation": asdict(preparation),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    io.write_tsv(table, folder / "isomirs.tsv", [column.name for column in ISOMIRS])
-    io.write_mirgff3(table, folder / "isomirs.gff3", sample=Path(path).name.split(".")[0], database=database)
-    runs.write_json(folder / "report.json", record)
-    reports.isomirs(record, table).write(folder / "report.html")
+    with parts.unfinished(folder, identity, what="search", source=path, resume=resume) as here:
+        with progress("reading", None) as report:
+            waiting: dict[str, Any] = {"threads": threads, "report": report}
+            if fastq:
+                ready, summary = reads.make_ready(path, references.index, preparation, here, **waiting)
+            else:
+                records = io.iter_fasta(path, unique=False)
+                ready, summary = reads.collapse_parts(path, records, _collapse_records, here, **waiting), {}
+        with progress("isomirs", ready.n_shares) as report:
+            paths = parts.carry_out(
+                _isomirs_of_share,
+                (ready, references, settings),
+                range(ready.n_shares),
+                here,
+                what="isomirs",
+                processes=reads.processes_for(path, threads),
+                report=report,
+            )
+        table = parts.read(paths).sort_values(**_ORDER)
+        called = table.drop_duplicates("sequence")
+        kept = called[called["filter"] == "PASS"]
+        record: dict[str, Any] = {
+            "file": name,
+            "reads": summary,
+            "n_reads": sum(parts.notes(share)["n_reads"] for share in paths),
+            "n_sequences": sum(parts.notes(share)["n_sequences"] for share in paths),
+            "n_reads_called": int(called["n_reads"].sum()),
+            "n_sequences_called": len(called),
+            "n_reads_passed": int(kept["n_reads"].sum()),
+            "n_sequences_passed": len(kept),
+            "classes": class_counts(kept),
+            "settings": asdict(settings),
+            "run": runs.environment(),
+        }
+        io.write_tsv(table, folder / "isomirs.tsv", [column.name for column in ISOMIRS])
+        io.write_mirgff3(table, folder / "isomirs.gff3", sample=name.split(".")[0], database=database)
+        runs.write_json(folder / "report.json", record)
+        reports.isomirs(record, table).write(folder / "report.html")
     return record
+
+
+def _collapse_records(records: list[Record]) -> tuple[dict[str, Fragment], Counter[str]]:
+    found: dict[str, Fragment] = {}
+    for one in records:
+        collapsed = _COLLAPSED.search(one.id)
+        n_reads = int(collapsed[1]) if collapsed else 1
+        found.setdefault(one.sequence, Fragment()).join(Fragment(n_reads, read_id=one.id))
+    return found, Counter()
+
+
+def _isomirs_of_share(shared: tuple[reads.Ready, References, Settings], share: int, path: Path) -> None:
+    ready, references, settings = shared
+    fragments, _ = ready.fragments(share)
+    table = isomirs(fragments, references, settings)
+    counts = {"n_reads": sum(one.n_reads for one in fragments.values()), "n_sequences": len(fragments)}
+    parts.write(path, table, np.zeros(len(table), dtype=np.int64), 1, counts)
 
 
 def class_counts(table: pd.DataFrame) -> dict[str, int]:

@@ -129,7 +129,8 @@ def duplexes(pairs: Sequence[tuple[str, str]], *, threads: int = 1) -> list[tupl
 
 
 def _bound(_: None, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
-    return [(rna.seed_type(*pair), rna.duplex_mfe(*pair)) for pair in pairs]
+    mirnas, sites = zip(*pairs, strict=True)
+    return list(zip(rna.best_seed_types(mirnas, sites), map(rna.duplex_mfe, mirnas, sites), strict=True))
 
 
 def chains(starts: Whole, ends: Whole) -> NDArray[np.bool_]:

@@ -15,10 +15,12 @@ from typing import Any, Protocol
 
 import dnaio
 import numpy as np
+import pandas as pd
 from cutadapt.adapters import BackAdapter
 from cutadapt.qualtrim import expected_errors, quality_trim_index
+from numpy.typing import NDArray
 
-from mirscope import align, io, workers
+from mirscope import align, io, parts
 from mirscope.errors import UsageError
 
 ADAPTERS = {
@@ -290,63 +292,115 @@ def collapse(reads: Iterable[tuple[Read, Tags]], *, umi: bool = False) -> dict[s
 
 AT_ONCE = 50_000
 """Reads of a part."""
+_SHARE_BYTES = 8_000_000  # of a file, for each share of its fragments: some 50,000 of them at most
+_WORTH_PROCESSES = 20_000_000  # bytes of a file
+
+Collapse = Callable[[list[Any]], tuple[dict[str, Fragment], Counter[str]]]
+"""Makes the different sequences, and counts, of some reads."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Reads made ready, which wait in files, and each of whose sequences is in one share of them."""
+
+    paths: list[Path]
+    n_shares: int
+    counts: Counter[str]
+
+    def fragments(self, share: int) -> tuple[dict[str, Fragment], NDArray[np.int64]]:
+        """The different sequences of a share, in the order in which they came first; numbers (n,) that give the order
+        of those of all shares.
+        """
+        found: dict[str, Fragment] = {}
+        orders: list[int] = []
+        rows = parts.read(self.paths, share, _COLUMNS).itertuples(index=False, name=None)
+        for order, sequence, n_reads, umis, qualities, read_id in rows:
+            one = Fragment(n_reads, set(umis.split()), qualities.encode(), read_id)
+            if sequence not in found:
+                orders.append(order)
+            found.setdefault(sequence, Fragment()).join(one)
+        return found, np.array(orders, dtype=np.int64)
+
+
+_COLUMNS = ("order", "sequence", "n_reads", "umis", "qualities", "read_id")
+
+
+def processes_for(path: str | Path, threads: int) -> int:
+    """Processes for a file: one, where it is not worth more."""
+    return threads if Path(path).stat().st_size > _WORTH_PROCESSES else 1
+
+
+def collapse_parts(
+    path: str | Path,
+    reads: Iterable[Any],
+    function: Collapse,
+    folder: Path,
+    *,
+    threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
+) -> Ready:
+    """The different sequences of a file, collapsed part by part to `folder`; parts that are there are not made again.
+
+    Args:
+        path: their file.
+        reads: all that are in it.
+        function: what to do with a part.
+        folder: of `parts.unfinished`.
+        threads: processes, for files that are worth it.
+        report: called with the reads of each part when it is done.
+
+    Raises:
+        InputError: as `reads`.
+    """
+    n_shares = 1 + Path(path).stat().st_size // _SHARE_BYTES
+    rest = iter(reads)
+    jobs = enumerate(iter(lambda: list(islice(rest, AT_ONCE)), []))
+    paths = parts.carry_out(
+        _collapse_part,
+        (function, n_shares),
+        jobs,
+        folder,
+        what="reads",
+        processes=processes_for(path, threads),
+        size=lambda job: len(job[1]),
+        report=report,
+    )
+    counts: Counter[str] = Counter()
+    for part in paths:
+        counts.update(parts.notes(part))
+    return Ready(paths, n_shares, counts)
+
+
+def _collapse_part(shared: tuple[Collapse, int], job: tuple[int, list[Any]], path: Path) -> None:
+    function, n_shares = shared
+    found, counts = function(job[1])
+    rows = [
+        (job[0] * AT_ONCE + i, sequence, one.n_reads, " ".join(sorted(one.umis)), one.qualities.decode(), one.read_id)
+        for i, (sequence, one) in enumerate(found.items())
+    ]
+    table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype({name: _KINDS.get(name, "str") for name in _COLUMNS})
+    parts.write(path, table, parts.share(found, n_shares), n_shares, counts)
+
+
+_KINDS = {"order": "int64", "n_reads": "int64"}
 
 
 @dataclass(frozen=True)
 class _Prepare:
+    """Cuts, filters and collapses reads."""
+
     steps: Sequence[Step]
     umi: bool
-    keep: Callable[[list[str]], set[int]]
+    keep: Callable[[list[str]], set[int]] | None
 
-
-def prepare(
-    path: str | Path,
-    steps: Sequence[Step],
-    *,
-    umi: bool = False,
-    keep: Callable[[list[str]], set[int]] | None = None,
-    processes: int = 1,
-    report: Callable[[int], None] = lambda n: None,
-) -> tuple[dict[str, Fragment], Counter[str]]:
-    """The different sequences that the steps leave of a FASTQ file and `keep` takes, and the counts of `run`.
-
-    Reads pass in parts; only what is taken stays in memory.
-
-    Args:
-        path: `-` is stdin.
-        steps: of `steps`.
-        umi: as in `collapse`.
-        keep: numbers of those sequences that are worth keeping; default all.
-        processes: parts at the same time.
-        report: called with the reads of each part when it is done.
-
-    Raises:
-        InputError: as `io.iter_fastq`.
-    """
-    all_of: dict[str, Fragment] = {}
-    counts: Counter[str] = Counter()
-    reads = io.iter_fastq(path)
-    parts = iter(lambda: list(islice(reads, AT_ONCE)), [])
-    shared = _Prepare(steps, umi, keep or _everything)
-    for found, part_counts in workers.in_order(_prepare, shared, parts, processes=processes):
-        for sequence, fragment in found.items():
-            all_of.setdefault(sequence, Fragment()).join(fragment)
-        counts += part_counts
-        report(part_counts["reads"])
-    return all_of, counts
-
-
-def _prepare(shared: _Prepare, reads: list[Read]) -> tuple[dict[str, Fragment], Counter[str]]:
-    counts: Counter[str] = Counter()
-    found = collapse(run(reads, shared.steps, counts), umi=shared.umi)
-    kept = shared.keep(list(found))
-    taken = {sequence: fragment for i, (sequence, fragment) in enumerate(found.items()) if i in kept}
-    counts["taken"] = sum(fragment.n_reads for fragment in taken.values())
-    return taken, counts
-
-
-def _everything(sequences: list[str]) -> set[int]:
-    return set(range(len(sequences)))
+    def __call__(self, reads: list[Read]) -> tuple[dict[str, Fragment], Counter[str]]:
+        counts: Counter[str] = Counter()
+        found = collapse(run(reads, self.steps, counts), umi=self.umi)
+        if self.keep is not None:
+            kept = self.keep(list(found))
+            found = {sequence: one for i, (sequence, one) in enumerate(found.items()) if i in kept}
+        counts["taken"] = sum(one.n_reads for one in found.values())
+        return found, counts
 
 
 @dataclass(frozen=True)
@@ -359,10 +413,10 @@ class Preparation:
     """nt to cut at the 5' end; `None`: what is found."""
     umi: bool = True
     """Let a random prefix tell molecules apart."""
-    least_quality: int = 3
-    """Of a 3' end; 3 cuts what Illumina marks as unreliable (2)."""
-    most_errors: float = 0.05
-    """Expected a nucleotide, in what is left."""
+    least_quality: int = 0
+    """Of a 3' end, which is cut where it is less; 3 cuts what Illumina marks as unreliable (2)."""
+    most_errors: float = 1.0
+    """Expected a nucleotide, in what is left; 1: as many as there are."""
     least_length: int = 15
     """nt, of what is left."""
 
@@ -376,10 +430,12 @@ class Preparation:
         """The steps for reads of this state."""
         adapter = state.adapter if self.adapter is None else self.adapter.upper().replace("U", "T")
         length = len(state.prefix) if self.prefix is None else self.prefix
-        cuts: list[Step] = [CutQuality(self.least_quality), CutN()]
+        cuts: list[Step] = [CutQuality(self.least_quality)] if self.least_quality else []
+        cuts += [CutN()]
         cuts += [CutAdapter(adapter)] if adapter else []
         cuts += [CutPrefix(length)] if length else []
-        return [*cuts, LongEnough(self.least_length), WithoutN(), GoodEnough(self.most_errors)]
+        good = [GoodEnough(self.most_errors)] if self.most_errors < 1 else []
+        return [*cuts, LongEnough(self.least_length), WithoutN(), *good]
 
     def by_umi(self, state: State) -> bool:
         """Whether molecules are told apart by the prefix."""
@@ -387,33 +443,24 @@ class Preparation:
         return self.umi and prefix.count("N") >= LEAST_RANDOM
 
 
-@dataclass(frozen=True)
-class Made:
-    """Reads made ready."""
-
-    fragments: dict[str, Fragment]
-    n_left_out: int
-    """Reads that the steps left and `keep` did not take."""
-    summary: dict[str, Any]
-    """State, steps and counts, ready for JSON."""
-
-
-def made_ready(
+def make_ready(
     path: str | Path,
     mirnas: align.Index,
     preparation: Preparation,
+    folder: Path,
     *,
     keep: Callable[[list[str]], set[int]] | None = None,
     threads: int = 1,
     report: Callable[[int], None] = lambda n: None,
-) -> Made:
-    """The reads of a FASTQ file made ready: looked at, cut, filtered, collapsed.
+) -> tuple[Ready, dict[str, Any]]:
+    """The reads of a FASTQ file made ready: looked at, cut, filtered, collapsed; and state, steps, counts for JSON.
 
     Args:
         path: a file, since it is read twice.
         mirnas: tell where a barcode ends.
         preparation: what is told instead of looked for.
-        keep: as in `prepare`.
+        folder: as in `collapse_parts`.
+        keep: numbers of those sequences that are worth keeping; default all.
         threads: processes, for files that are worth it.
         report: called with the reads of each part when it is done.
 
@@ -422,15 +469,12 @@ def made_ready(
     """
     state = look(io.iter_fastq(path), mirnas)
     steps, umi = preparation.steps(state), preparation.by_umi(state)
-    processes = threads if Path(path).stat().st_size > _WORTH_PROCESSES else 1
-    fragments, counts = prepare(path, steps, umi=umi, keep=keep, processes=processes, report=report)
+    function = _Prepare(steps, umi, keep)
+    ready = collapse_parts(path, io.iter_fastq(path), function, folder, threads=threads, report=report)
+    counts = ready.counts
     done = [{"step": step.name, **_settings(step), "n_reads": counts[step.name]} for step in steps]
     found = {**asdict(state), "says": str(state)}
-    summary = {"state": found, "umi": umi, "n_reads": counts["reads"], "steps": done, "n_kept": counts["kept"]}
-    return Made(fragments, counts["kept"] - counts["taken"], summary)
-
-
-_WORTH_PROCESSES = 20_000_000  # bytes
+    return ready, {"state": found, "umi": umi, "n_reads": counts["reads"], "steps": done, "n_kept": counts["kept"]}
 
 
 def _settings(step: Step) -> dict[str, Any]:

@@ -320,8 +320,14 @@ def seed_interval(place: int, kind: SeedType) -> tuple[int, int]:
 
 def seed_type(mirna: str, target: str) -> str:
     """Name of the best seed type that the miRNA has anywhere in the target; empty where none."""
-    fits = seed_matches(encode([mirna])[0], encode([target])[0]).any(1)
-    return SEED_TYPES[int(fits.argmax())].name if fits.any() else ""
+    return best_seed_types([mirna], [target])[0]
+
+
+def best_seed_types(mirnas: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """`seed_type` of each miRNA and the target in its place."""
+    fits = seed_matches(encode(mirnas), encode(targets)).any(-1)
+    best = np.where(fits.any(0), fits.argmax(0), len(SEED_TYPES)).tolist()
+    return [SEED_TYPES[place].name if place < len(SEED_TYPES) else "" for place in best]
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _pool(processes: int, *what: Any) -> Iterator[ProcessPoolExecutor]:
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
                 cause = "a process was killed, perhaps for lack of memory"
-                raise MirscopeError(f"{cause}; go on (--resume, of a scan) with fewer --threads") from error
+                raise MirscopeError(f"{cause}; go on (--resume) with fewer --threads") from error
             raise
 
 

@@ -15,6 +15,7 @@ import typer
 from mirscope.errors import InputError
 
 if TYPE_CHECKING:
+    from mirscope.io import Record
     from mirscope.models import Model
 
 app = typer.Typer(
@@ -156,3 +157,19 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*map(str, row))
     Console().print(table)
+
+
+def first_of_each(*paths: Path) -> list[Record]:
+    """The records of FASTA files; of those with the same id the first, and a warning that says how many others."""
+    from mirscope import io
+
+    found: dict[str, Record] = {}
+    log = logging.getLogger("mirscope")
+    for path in paths:
+        records = io.read_fasta(path, unique=False)
+        n_before = len(found)
+        for record in records:
+            found.setdefault(record.id, record)
+        if n_others := n_before + len(records) - len(found):
+            log.warning("%s: %d records have an id that came before; left out", path, n_others)
+    return list(found.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,12 +20,10 @@ from mirscope.cli.common import (
     app,
     bar,
     begin,
+    first_of_each,
     load,
 )
 from mirscope.errors import UsageError
-
-if TYPE_CHECKING:
-    from mirscope.io import Record
 
 Direction = Literal["both", "down", "up"]
 Transcripts = Annotated[Path, typer.Option("--transcripts", help="3'UTRs or whole transcripts, FASTA.")]
@@ -85,7 +83,7 @@ def enrich(
     if gtf and genes:
         raise UsageError("give --gtf or --genes, not both")
     annotated = annotation.read_annotation(gtf) if gtf else None
-    queries, whole = io.read_fasta(mirnas), _first_of_each(transcripts)
+    queries, whole = io.read_fasta(mirnas), first_of_each(transcripts)
     records = [annotated.utr3(record) for record in whole] if annotated else whole
     log = logging.getLogger("mirscope")
     if n_cut := sum(len(old.sequence) > len(new.sequence) for old, new in zip(whole, records, strict=True)):
@@ -163,7 +161,7 @@ def variants(
     from mirscope import variants as library
 
     settings = scan.Settings(threshold=threshold, fp_per_kb=fp_per_kb)
-    queries, records = io.read_fasta(mirnas), _first_of_each(transcripts)
+    queries, records = io.read_fasta(mirnas), first_of_each(transcripts)
     network = load(model)
     known = annotation.read_annotation(gtf) if gtf else None
     known_mirnas = annotation.read_mirnas(mirna_gff) if mirna_gff else None
@@ -189,17 +187,6 @@ def variants(
     log = logging.getLogger("mirscope")
     log.info("%d alleles; sites %s", found.n_alleles, told)
     log.info("written: %s", " ".join(map(str, files)))
-
-
-def _first_of_each(path: Path) -> list[Record]:
-    """The records of a FASTA file; of those with the same id the first, and a warning that says how many others."""
-    from mirscope import io
-
-    records = io.read_fasta(path, unique=False)
-    found = {record.id: record for record in reversed(records)}
-    if n_others := len(records) - len(found):
-        logging.getLogger("mirscope").warning("%s: %d records have an id that came before; left out", path, n_others)
-    return [record for record in records if found[record.id] is record]
 
 
 def _inputs(files: dict[str, Path | None]) -> dict[str, dict[str, str]]:

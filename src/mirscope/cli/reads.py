@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, spooled
+from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, first_of_each, spooled
 from mirscope.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -49,13 +50,20 @@ Umi = Annotated[bool, typer.Option(help="A random 5' barcode tells molecules apa
 CutQuality = Annotated[int, typer.Option("--cut-quality", min=0, help="Cut 3' ends of less.", rich_help_panel=READS)]
 MostErrors = Annotated[
     float,
-    typer.Option("--max-errors", min=0, help="Leave out reads of more expected errors a nt.", rich_help_panel=READS),
+    typer.Option(
+        "--max-errors",
+        min=0,
+        max=1,
+        help="Most expected errors a nt; 1: any.",
+        rich_help_panel=READS,
+    ),
 ]
 LeastReads = Annotated[int, typer.Option("--min-reads", min=1, help="Reads that an isomiR must have.")]
 LeastQuality = Annotated[
     int, typer.Option("--min-quality", min=0, help="Quality that each nt must have which is not the miRNA's.")
 ]
 Database = Annotated[str, typer.Option(help="Of the miRNAs, with its release, for the GFF3 (miRBase22).")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.", rich_help_panel=RUN)]
 log = logging.getLogger("mirscope")
 
 
@@ -63,7 +71,10 @@ log = logging.getLogger("mirscope")
 def chimeras(
     reads: Annotated[Path, typer.Argument(help="Reads, FASTQ; - is stdin.")],
     mirnas: Mirnas,
-    transcripts: Annotated[Path, typer.Option("--transcripts", metavar="FASTA", help="Where targets are looked for.")],
+    transcripts: Annotated[
+        list[Path],
+        typer.Option("--transcripts", metavar="FASTA", help="Where targets are; may be repeated."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("results"),
     hairpins: Hairpins = None,
     gtf: Annotated[
@@ -89,10 +100,11 @@ def chimeras(
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
-    cut_quality: CutQuality = 3,
-    most_errors: MostErrors = 0.05,
+    cut_quality: CutQuality = 0,
+    most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
+    resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -109,7 +121,7 @@ def chimeras(
       mirscope chimeras reads.fastq.gz --mirnas mature.fa --transcripts utrs.fa --adapter none --prefix 5 -o clash
     """
     begin(quiet)
-    from mirscope import annotation, chimera, io
+    from mirscope import annotation, chimera
     from mirscope.reads import Preparation
 
     settings = chimera.Settings(
@@ -128,12 +140,12 @@ def chimeras(
     preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
     references = _references(mirnas, hairpins)
     try:
-        library = chimera.Library.of(references, io.read_fasta(transcripts))
+        library = chimera.Library.of(references, first_of_each(*transcripts))
     except InputError as error:
-        error.path = error.path or transcripts
+        error.path = error.path or transcripts[0]
         raise
     places = annotation.read_annotation(gtf) if gtf else None
-    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+    with spooled(reads) as path:
         summary = chimera.search_files(
             path,
             library,
@@ -141,9 +153,11 @@ def chimeras(
             settings=settings,
             preparation=preparation,
             annotation=places,
+            name=_name(reads),
             database=database,
             threads=threads,
-            report=advance,
+            resume=resume,
+            progress=partial(bar, quiet=quiet),
         )
     log.info("%s", summary["reads"]["state"]["says"])
     ends = summary["n_reads"]
@@ -164,10 +178,11 @@ def isomirs(
     adapter: Adapter = None,
     prefix: Prefix = None,
     umi: Umi = True,
-    cut_quality: CutQuality = 3,
-    most_errors: MostErrors = 0.05,
+    cut_quality: CutQuality = 0,
+    most_errors: MostErrors = 1.0,
     database: Database = "miRBase",
     threads: Threads = CORES,
+    resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -186,16 +201,18 @@ def isomirs(
     settings = isomir.Settings(most_changes=most_changes, least_reads=least_reads, least_quality=least_quality)
     preparation = Preparation(_adapter(adapter), prefix, umi, cut_quality, most_errors)
     references = _references(mirnas, hairpins)
-    with spooled(reads) as path, bar("reading", None, quiet) as advance:
+    with spooled(reads) as path:
         summary = isomir.search_files(
             path,
             references,
             output,
             settings=settings,
             preparation=preparation,
+            name=_name(reads),
             database=database,
             threads=threads,
-            report=advance,
+            resume=resume,
+            progress=partial(bar, quiet=quiet),
         )
     if summary["reads"]:
         log.info("%s", summary["reads"]["state"]["says"])
@@ -203,6 +220,10 @@ def isomirs(
     counts = (f"{summary[name]:,}" for name in names)
     log.info("%s reads, %s of a miRNA, %s believed (%s sequences)", *counts)
     log.info("results: %s", " ".join(str(output / name) for name in isomir.FILES))
+
+
+def _name(reads: Path) -> str:
+    return reads.name if reads.is_file() else "stdin"
 
 
 def _adapter(adapter: str | None) -> str | None:
@@ -248,7 +269,17 @@ def simulate_chimeras(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("simulated"),
     n_molecules: Annotated[int, typer.Option("-n", min=1, help="Molecules; each is read once or more.")] = 1000,
     error_rate: Annotated[float, typer.Option(help="Substitutions a nt, mean.")] = 0.001,
+    n_interactions: Annotated[
+        int,
+        typer.Option(
+            "--interactions",
+            min=0,
+            help="Different ones, the r-th as frequent as 1 / r.",
+            show_default="each chimera has its own",
+        ),
+    ] = 0,
     random_state: Annotated[int, typer.Option(help="The same gives the same.", rich_help_panel=RUN)] = 0,
+    threads: Threads = CORES,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -277,13 +308,23 @@ def simulate_chimeras(
         drawn, partners = library.real_pairs(pairs, references)
     else:
         drawn = library.real_parts(pairs, references)
-    targets = partners if transcripts is None else io.read_fasta(transcripts)
-    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate, noise=noise)
-    fastq, truth = library.chimeras(
-        drawn, targets or [], references, settings, partners=partners, random_state=random_state
+    settings = library.Settings(
+        n_molecules=n_molecules, error_rate=error_rate, n_interactions=n_interactions, noise=noise
     )
-    library.write(fastq, truth, output)
+    targets = first_of_each(transcripts) if transcripts else partners or []
+    with bar("molecules", n_molecules, quiet) as advance:
+        blocks = library.iter_chimeras(
+            drawn,
+            targets,
+            references,
+            settings,
+            partners=partners,
+            random_state=random_state,
+            threads=threads,
+            report=advance,
+        )
+        n_reads = library.write(blocks, output)
     if partners:
         io.write_fasta(partners, output / "transcripts.fa")
-    log.info("%s reads of %s molecules", f"{len(fastq):,}", f"{n_molecules:,}")
+    log.info("%s reads of %s molecules", f"{n_reads:,}", f"{n_molecules:,}")
     log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
