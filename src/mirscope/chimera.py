@@ -397,13 +397,12 @@ def against_noise(
     library: Library,
     settings: Settings,
     *,
-    umi: bool,
     threads: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Both tables of `interactions`, the first with columns n_ligations and noise_fdr, without interactions of more
     than `most_noise`; and the summary of `ligation.noise`.
     """
-    found = ligation.noise(chimeras, pairs, library.transcripts, umi=umi, extension=settings.extension, threads=threads)
+    found = ligation.noise(chimeras, pairs, library.transcripts, extension=settings.extension, threads=threads)
     pairs = pairs.assign(n_ligations=found.n_ligations, noise_fdr=found.fdr)
     kept = pairs["noise_fdr"] <= settings.most_noise
     chimeras = chimeras[kept.to_numpy()[chimeras["interaction"]]]
@@ -420,7 +419,7 @@ def positions(pairs: pd.DataFrame, library: Library) -> dict[str, Any]:
         return {"region": {name: int(counts[name]) for name in (*REGIONS, "unknown") if name in counts}}
     number = {name: i for i, name in enumerate(library.transcripts.names)}
     length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]], dtype=np.int64)
-    tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy() // np.maximum(length, 1)
+    tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy(np.int64) // length
     return {"tenth": np.bincount(tenth.clip(max=9), minlength=10).tolist()}
 
 
@@ -537,10 +536,8 @@ def search_files(
         pairs = parts.read(joined)
         order = _order(pairs)
         pairs, kept = pairs.loc[order].reset_index(drop=True), _Kept(joined, n_ranges, np.argsort(order))
-        umi = summary["umi"]
-        pairs, _, noise = against_noise(
-            pairs.assign(row=pairs.index), kept.table(_LIGATED), library, settings, umi=umi, threads=threads
-        )
+        numbered = pairs.assign(row=pairs.index)
+        pairs, _, noise = against_noise(numbered, kept.table(_LIGATED), library, settings, threads=threads)
         kept = kept.of(pairs.pop("row").to_numpy())
         if annotation is not None:
             pairs = annotated(pairs, annotation, library)
@@ -692,7 +689,7 @@ def _believed_of(path: Path) -> Path:
     return path.with_suffix(".believed")
 
 
-_LIGATED = ["mirna_id", "mirna_seq", "target_id", "start", "end", "n_molecules"]
+_LIGATED = ["mirna_id", "mirna_seq", "target_id", "start", "end", "n_reads"]
 """What `ligation.noise` asks of chimeras."""
 
 

@@ -25,6 +25,7 @@ N_DUPLEXES = 10_000
 
 _PRIOR = 10  # random pairs that a miRNA's mean energy is drawn to that of all with
 _AT_ONCE = 2000  # duplexes of a part
+_SAME = 3  # nt by which an error moves an end; a mismatch there costs more than what lies behind it gains
 _N_BINS, _N_POINTS = 25, 60  # of the pictures
 
 Numbers = NDArray[np.float64]
@@ -36,7 +37,7 @@ class Noise:
     """Interactions against random pairs of the same parts."""
 
     n_ligations: Whole
-    """Of each interaction: molecules told apart by their ends, and by UMIs where there are some (n,)."""
+    """Of each interaction: molecules of other ends, by 4 nt or more (n,)."""
     fdr: Numbers
     """Of each interaction: share of chance ones expected among those as good (n,)."""
     summary: dict[str, Any]
@@ -48,7 +49,6 @@ def noise(
     interactions: pd.DataFrame,
     transcripts: Index,
     *,
-    umi: bool,
     extension: int,
     random_state: int = 0,
     threads: int = 1,
@@ -61,18 +61,17 @@ def noise(
     median) let there be at most (Storey), never falling as the evidence does.
 
     Args:
-        chimeras: columns mirna_id, mirna_seq, target_id, start, end, n_molecules and interaction, the row of
+        chimeras: columns mirna_id, mirna_seq, target_id, start, end, n_reads and interaction, the row of
             `interactions`.
         interactions: columns mirna_seq, mfe, seed_type; at least one chimera each.
         transcripts: where the targets lie.
-        umi: whether UMIs told the molecules apart; else those of the same ends count once.
         extension: nt of the transcript behind a target part.
         random_state: of the permutations.
         threads: processes, for duplexes that are worth it.
     """
     if interactions.empty:
         return Noise(np.empty(0, np.int64), np.empty(0), {"n_permutations": N_PERMUTATIONS, "noise_share": 0.0})
-    parts = _Parts.of(chimeras, transcripts, umi=umi)
+    parts = _Parts.of(chimeras, transcripts)
     own = parts.joined(parts.mirna)
     row = np.argsort(parts.interaction[own.first])  # of each interaction, in the table's order
     assert len(row) == len(interactions)
@@ -169,12 +168,12 @@ class _Parts:
     start: Whole
     end: Whole
     interaction: Whole
-    distinct: bool
-    """Ligations of one miRNA and the same ends count once."""
 
     @classmethod
-    def of(cls, chimeras: pd.DataFrame, transcripts: Index, *, umi: bool) -> _Parts:
-        """A row for each molecule: sequencing errors make several sequences of one, but leave its ends."""
+    def of(cls, chimeras: pd.DataFrame, transcripts: Index) -> _Parts:
+        """A row for each ligation: errors make several sequences of a molecule, with ends a few nt away at most, and
+        several UMIs, which therefore tell nothing here.
+        """
         number = {name: i for i, name in enumerate(transcripts.names)}
         offset = transcripts.starts[chimeras["target_id"].map(number).to_numpy()]
         mirnas = chimeras.groupby(["mirna_id", "mirna_seq"])
@@ -185,22 +184,23 @@ class _Parts:
                 "start": offset + chimeras["start"].to_numpy(),
                 "end": offset + chimeras["end"].to_numpy(),
                 "interaction": chimeras["interaction"].to_numpy(),
-                "n": chimeras["n_molecules"].to_numpy() if umi else 1,
+                "n_reads": chimeras["n_reads"].to_numpy(),
             }
         )
-        places = table.groupby(["mirna", "start", "end", "interaction"], as_index=False)["n"].max()
-        rows = places.loc[places.index.repeat(places["n"])]
-        mirna, start, end, interaction = (rows[name].to_numpy() for name in places.columns[:4])
-        return cls(names, mirna, start, end, interaction, not umi)
+        key = ["interaction", "mirna", "start", "end"]
+        places = table.groupby(key, as_index=False).sum()
+        places = places.sort_values(["interaction", "n_reads"], ascending=[True, False], kind="stable")
+        of = _copies(*(places[name].to_numpy() for name in ("interaction", "start", "end")))
+        how = {"interaction": "first", "mirna": "first", "start": "min", "end": "max"}  # as far as all its copies reach
+        ligations = places.groupby(of).agg(how)
+        interaction, mirna, start, end = (ligations[name].to_numpy() for name in how)
+        return cls(names, mirna, start, end, interaction)
 
     def joined(self, mirna: Whole) -> _Joined:
         """The interactions where the parts have these miRNAs, as `chimera.interactions` joins them."""
         width = int(self.end.max()) + 1
         start, end = mirna * width + self.start, mirna * width + self.end
         order = np.lexsort((end, start))
-        if self.distinct:
-            same = (np.diff(start[order]) == 0) & (np.diff(end[order]) == 0)
-            order = order[np.concatenate([[True], ~same])]
         first = np.flatnonzero(chains(start[order], end[order]))
         n = np.diff(np.append(first, len(order)))
         own = mirna[order[first]]
@@ -208,6 +208,24 @@ class _Parts:
         n_site = np.searchsorted(np.sort(self.start), high, "left") - np.searchsorted(np.sort(self.end), low, "right")
         n_mirna = np.bincount(mirna, minlength=len(self.names))
         return _Joined(order[first], low, high, n, _crowd(n, n_site, n_mirna[own], len(mirna)))
+
+
+def _copies(group: Whole, start: Whole, end: Whole) -> Whole:
+    """The interval that each is a copy of, itself or one before: both ends within `_SAME` nt, and it is no copy itself.
+
+    Args:
+        group: those of a group stand together.
+        start: of each.
+        end: of each.
+    """
+    of, left = np.arange(len(group)), np.arange(len(group))
+    while len(left):
+        first = np.concatenate([[True], np.diff(group[left]) != 0])
+        centre = left[first][np.cumsum(first) - 1]
+        near = (np.abs(start[left] - start[centre]) <= _SAME) & (np.abs(end[left] - end[centre]) <= _SAME)
+        of[left[near]] = centre[near]
+        left = left[~near]
+    return of
 
 
 def _crowd(n: Whole, n_site: Whole, n_mirna: Whole, n_all: int) -> Numbers:

@@ -372,14 +372,15 @@ def judge_noise(
         rates: that are asked for.
 
     Returns:
-        `n_interactions`; `noise`, the share of noise; `noise_R` and `recall_R`: of rate R, the share of noise among
-        interactions of at most that (0 of none), and the share of bound ones that are among them.
+        `n_interactions`; `noise`, the share of noise; `called_R`, `noise_R` and `recall_R`: of rate R, the
+        interactions of at most that, the share of noise among them (0 of none), and the share of bound ones among them.
     """
     kind = chimeras["read_id"].map(truth.set_index("read_id")["kind"])
     real = (kind == "chimera").groupby(chimeras["interaction"]).any().reindex(interactions.index)
     figures = {"n_interactions": float(len(interactions)), "noise": _share(~real, real | ~real)}
     for rate in rates:
         called = interactions["noise_fdr"] <= rate
+        figures[f"called_{rate:g}"] = float(called.sum())
         figures[f"noise_{rate:g}"] = _share(called & ~real, called) if called.any() else 0.0
         figures[f"recall_{rate:g}"] = _share(called & real, real)
     return figures

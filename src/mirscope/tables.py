@@ -161,9 +161,7 @@ INTERACTIONS = (
     Column(
         "q_value", "score", "share of false ones expected among chimeras as good, least of its reads", required=False
     ),
-    Column(
-        "n_ligations", "integer", "molecules told apart by their ends, and by UMIs where there are some", required=False
-    ),
+    Column("n_ligations", "integer", "molecules of other ends, by 4 nt or more", required=False),
     Column("noise_fdr", "score", "share of chance ligations expected among interactions as good", required=False),
     Column("region", "text", "5'UTR, CDS, 3'UTR or noncoding; empty: not known", required=False),
     Column("chrom", "text", "chromosome; empty: not known", required=False),

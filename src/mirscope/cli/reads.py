@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, first_of_each, spooled
-from mirscope.errors import InputError
+from mirscope.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from mirscope.isomir import References
@@ -248,7 +248,9 @@ app.add_typer(simulate, name="simulate")
 @simulate.command("chimeras")
 def simulate_chimeras(
     mirnas: Mirnas,
-    transcripts: Annotated[Path, typer.Option("--transcripts", metavar="FASTA", help="Where targets come from.")],
+    transcripts: Annotated[
+        Path | None, typer.Option("--transcripts", metavar="FASTA", help="Where targets come from.")
+    ] = None,
     parts: Annotated[
         str | None,
         typer.Option(
@@ -258,6 +260,12 @@ def simulate_chimeras(
             show_default="the miRNAs themselves",
         ),
     ] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Join each part to its own target of --parts, and write these as FASTA.")
+    ] = False,
+    noise: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of chimeras whose parts met by chance, with --paired.")
+    ] = 0.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("simulated"),
     n_molecules: Annotated[int, typer.Option("-n", min=1, help="Molecules; each is read once or more.")] = 1000,
     error_rate: Annotated[float, typer.Option(help="Substitutions a nt, mean.")] = 0.001,
@@ -277,33 +285,46 @@ def simulate_chimeras(
 ) -> None:
     """Make reads of chimeras, of targets alone and of miRNAs alone.
 
-    Writes to the output folder: reads.fastq.gz and truth.tsv, which says what each read is.
+    Writes to the output folder: reads.fastq.gz and truth.tsv, which says what each read is; with --paired also
+    transcripts.fa, the targets.
 
     Examples:
 
       mirscope simulate chimeras --mirnas mature.fa --transcripts utrs.fa --parts clash_hejret2023_realseq -n 5000
+
+      mirscope simulate chimeras --mirnas mature.fa --parts clash_hejret2023_realseq --paired --noise 0.3
     """
     begin(quiet)
+    if paired == bool(transcripts) or (paired and not parts) or (noise and not paired):
+        raise UsageError("expected --transcripts, or --parts and --paired (which --noise needs)")
     from mirscope import datasets, io
     from mirscope import simulate as library
 
-    references = _references(mirnas, None)
-    if parts is None:
+    references, partners = _references(mirnas, None), None
+    pairs = io.read_pairs(Path(parts) if Path(parts).exists() else datasets.path(parts)) if parts else None
+    if pairs is None:
         drawn = [(record.id, record.sequence) for record in references.mirnas]
+    elif paired:
+        drawn, partners = library.real_pairs(pairs, references)
     else:
-        path = Path(parts) if Path(parts).exists() else datasets.path(parts)
-        drawn = library.real_parts(io.read_pairs(path), references)
-    settings = library.Settings(n_molecules=n_molecules, error_rate=error_rate, n_interactions=n_interactions)
+        drawn = library.real_parts(pairs, references)
+    settings = library.Settings(
+        n_molecules=n_molecules, error_rate=error_rate, n_interactions=n_interactions, noise=noise
+    )
+    targets = first_of_each(transcripts) if transcripts else partners or []
     with bar("molecules", n_molecules, quiet) as advance:
         blocks = library.iter_chimeras(
             drawn,
-            first_of_each(transcripts),
+            targets,
             references,
             settings,
+            partners=partners,
             random_state=random_state,
             threads=threads,
             report=advance,
         )
         n_reads = library.write(blocks, output)
+    if partners:
+        io.write_fasta(partners, output / "transcripts.fa")
     log.info("%s reads of %s molecules", f"{n_reads:,}", f"{n_molecules:,}")
     log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
