@@ -36,8 +36,8 @@ READ, HELWAK, HONEST = "clash_hejret2023_realseq", "clash_helwak2013_1to1", "cla
 EXTENSION = 25
 """nt downstream that the paper adds to the target part."""
 STATES = (1, 2, 3)
-CONFIG = dmiso.CONFIG
-SETTINGS = train.Settings(epochs=12, monitor="average_precision", **dmiso.ONE_CYCLE)
+CONFIG = {"l1": 0.0003}
+SETTINGS = train.Settings(epochs=6, monitor="average_precision", **dmiso.ONE_CYCLE | {"learning_rate": 0.001})
 FEW, EPOCHS_OF_FEW = 5000, 60
 """Of fewer training pairs the network needs more epochs."""
 KINDS = ("exact", "isomiR", "isomiR, other 5' end")
