@@ -132,9 +132,10 @@ def test_tables_of_a_small_set(recipe, positives, monkeypatch):
 
 
 def test_bundled_weights():
-    """What the shipped weights say of let-7a and a site of lin-41, of let-7a and a site without its seed."""
-    pairs = pd.DataFrame(
-        {"mirna_seq": LET7, "target_seq": ["UUAUACAACCAUUCUGCCUCUUUUAGUUCCACAGGGAUUUUACCAUUCUGCCUC", "AC" * 25]}
-    )
-    scores = predict.score(models.load("dmiso_chimeras"), pairs)
-    np.testing.assert_allclose(scores, [0, 0], atol=1e-5)
+    """What they say of let-7a with sites of lin-41, its own complement, and no site at all (which they do not see)."""
+    lin41 = "UUAUACAACCAUUCUGCCUCUUUUAGUUCCACAGGGAUUUUACCAUUCUGCCUC"
+    targets = [lin41, "AACUAUACAACCUACUACCUCA" + "ACGU" * 7, "AC" * 25]
+    model = models.load("dmiso_chimeras")
+    scores = predict.score(model, pd.DataFrame({"mirna_seq": LET7, "target_seq": targets}))
+    np.testing.assert_allclose(scores, [0.739703, 0.731156, 0.702101], atol=1e-5)
+    assert {"clash_hejret2023_mirbench:test", "clash_helwak2013_1to1:test"} <= set(model.provenance["left_out"])
