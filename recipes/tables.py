@@ -232,8 +232,9 @@ DOCUMENT = """# Evaluation
 Made by `python recipes/tables.py` (and, for the fair comparison, `python recipes/retrained.py`);
 [what the columns mean](commands/evaluate.md). `published NAME` are the authors' weights, imported; `mitar`, `mitar1`,
 `mitar2`, `deeptarget`, `deepmirnatar`, `dmiso`, `dmiso_helwak` and [`dmiso_chimeras`](dmiso_chimeras.md) are trained by
-mirscope; `duplex`, `duplex_clash` and `duplex_eclip` are [our own network](duplex.md), trained on both kinds of
-evidence, on chimeras alone, on soft labels alone (nothing they learned from shares 20 nt with a test site of Hejret, Helwak, miRAW or DeepMirTar); the others have
+mirscope; `duplex`, `duplex_clash` and
+`duplex_eclip` are [our own network](duplex.md), trained on both kinds of evidence, on chimeras alone, on soft labels
+alone (nothing they learned from shares 20 nt with a test site of Hejret, Helwak, miRAW or DeepMirTar); the others have
 nothing to train: `seed` (seed types), `rnaduplex` and `rnacofold` (energies), `miranda` (alignment score). The last
 rows are floors that look at one name or one sequence only; they learn from the train split of the set, or of MirTarRAW
 where it has none.
