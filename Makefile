@@ -45,6 +45,7 @@ bench: setup
 docs: setup
 	$(BIN)/python recipes/audits.py
 	$(BIN)/python recipes/negatives.py
+	$(BIN)/python recipes/dmiso_chimeras.py
 	$(BIN)/python recipes/tables.py
 	$(BIN)/python recipes/scan_rates.py
 	$(BIN)/python recipes/genes.py

@@ -231,7 +231,8 @@ DOCUMENT = """# Evaluation
 
 Made by `python recipes/tables.py` (and, for the fair comparison, `python recipes/retrained.py`);
 [what the columns mean](commands/evaluate.md). `published NAME` are the authors' weights, imported; `mitar`, `mitar1`,
-`mitar2`, `deeptarget`, `deepmirnatar`, `dmiso` and `dmiso_helwak` are trained by mirscope; `duplex`, `duplex_clash` and
+`mitar2`, `deeptarget`, `deepmirnatar`, `dmiso`, `dmiso_helwak` and [`dmiso_chimeras`](dmiso_chimeras.md) are trained by
+mirscope; `duplex`, `duplex_clash` and
 `duplex_eclip` are [our own network](duplex.md), trained on both kinds of evidence, on chimeras alone, on soft labels
 alone (nothing they learned from shares 20 nt with a test site of Hejret, Helwak, miRAW or DeepMirTar); the others have
 nothing to train: `seed` (seed types), `rnaduplex` and `rnacofold` (energies), `miranda` (alignment score). The last

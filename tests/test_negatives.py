@@ -276,7 +276,7 @@ def test_a_site_is_looked_for_in_the_transcript_of_its_gene():
     table = pd.DataFrame(
         {"mirna_seq": [MIRNAS[0].sequence] * 3, "gene_id": ["tx1", "other", ""], "target_seq": [window] * 3}
     )
-    found = negatives._occurrences(table, transcripts)
+    found = negatives.occurrences(table, transcripts)
     assert found == [[(1, 100)], [(0, 100), (1, 100), (2, 100)], [(0, 100), (1, 100), (2, 100)]]
 
 

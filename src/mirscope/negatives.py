@@ -285,7 +285,7 @@ def same_transcript(
         random_state: a number or a generator.
     """
     rng = np.random.default_rng(random_state)
-    found = _occurrences(positives, transcripts)
+    found = occurrences(positives, transcripts)
     families = splits.families(positives["mirna_seq"].tolist())
     lengths = positives["target_seq"].str.len().to_numpy()
     sites = defaultdict(list)  # intervals, of each family in each transcript
@@ -596,7 +596,7 @@ def _pools(
             yield rows, _Pool([window for window, _ in kept], [name for _, name in kept])
 
 
-def _occurrences(positives: pd.DataFrame, transcripts: Sequence[Record]) -> list[list[tuple[int, int]]]:
+def occurrences(positives: pd.DataFrame, transcripts: Sequence[Record]) -> list[list[tuple[int, int]]]:
     """Where each positive's target stands: numbers of transcripts, and first nucleotides.
 
     In the transcript of the positive's gene only, if there is one of that id.
