@@ -39,7 +39,9 @@ def main() -> None:
     for name, settings, pairs in scenarios((parts, targets)):
         runs = [measured(library, pairs, settings, random_state=i) for i in range(N_RUNS)]
         mean = pd.DataFrame(runs).mean()
-        figures = (f"{mean[f'{what}_{rate:g}']:.3f}" for what in ("noise", "recall") for rate in RATES)
+        figures = (
+            f"{mean[f'{what}_{rate:g}']:.3f}".replace("nan", "–") for what in ("noise", "recall") for rate in RATES
+        )
         found = (f"{mean['n_interactions']:,.0f}", f"{mean['noise']:.2f}", f"{mean['most']:.2f}")
         rows.append((name, *found, *figures, f"{mean['called_0.1']:,.1f}"))
         print(rows[-1], flush=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mirscope import align, chimera, ligation, reads, rna, simulate
+from mirscope import align, chimera, io, ligation, reads, rna, simulate
 from mirscope.chimera import Library, Settings
 from mirscope.io import Record
 from mirscope.isomir import References
@@ -106,7 +106,7 @@ def test_random_pairs_keep_the_margins_and_the_rules(world):
     own = parts.joined(parts.mirna)
     assert own.n.sum() == len(parts.mirna) == table["interaction"].nunique()
     assert np.array_equal(np.sort(parts.interaction[own.first]), np.arange(table["interaction"].nunique()))
-    random = ligation._random_pairs(parts, rng)
+    random = ligation._random_pairs(parts, 10, rng)
     n = [len(parts.joined(rng.permutation(parts.mirna)).n) for _ in range(10)]
     assert random["weight"].sum() == pytest.approx(np.mean(n), rel=0.02)
     assert set(random["start"]) <= set(parts.start)
@@ -172,8 +172,6 @@ def test_a_sample_stands_for_all(world, monkeypatch):
 
 def test_from_simulated_reads(data_path):
     """Chimeras of real pairs, a third of them joined at random, through the whole search."""
-    from mirscope import io
-
     references = References.of(io.read_fasta(data_path("hsa_mature_mirbase22")))
     parts, targets = simulate.real_pairs(io.read_pairs(data_path("clash_hejret2023_realseq")), references)
     parts, targets = parts[:600], targets[:600]
@@ -199,3 +197,29 @@ def test_from_simulated_reads(data_path):
     assert kept.equals(every[every["noise_fdr"] <= 0.2].reset_index(drop=True))
     by_kept = joined.groupby("interaction")["target_id"].first()
     assert by_kept.tolist() == kept["gene_id"].tolist()
+
+
+def test_the_command_simulates_noise(run, tmp_path):
+    rng = np.random.default_rng(2)
+    mirnas = [random_rna(rng, 22) for _ in range(4)]
+    io.write_fasta([Record(f"m{i}", sequence) for i, sequence in enumerate(mirnas)], tmp_path / "mirnas.fa")
+    targets = [random_rna(rng, 50) for _ in range(20)]
+    rows = [f"{mirnas[i % 4]}\t{target}\t1\n" for i, target in enumerate(targets)]
+    (tmp_path / "pairs.tsv").write_text("mirna_seq\ttarget_seq\tlabel\n" + "".join(rows))
+    run("simulate chimeras --mirnas mirnas.fa --parts pairs.tsv --paired --noise 0.4 -n 400 -o . --quiet")
+    truth = pd.read_csv(tmp_path / "truth.tsv", sep="\t", keep_default_na=False).drop_duplicates("molecule")
+    counts = truth["kind"].value_counts()
+    assert counts["noise"] / (counts["noise"] + counts["chimera"]) == pytest.approx(0.4, abs=0.12)
+    real = truth[truth["kind"] == "chimera"]
+    assert (real["target_id"].str.removeprefix("target").astype(int) % 4).tolist() == [
+        int(name[1:]) for name in real["mirna_id"]
+    ]
+    assert [record.sequence for record in io.read_fasta(tmp_path / "transcripts.fa")] == targets
+    for wrong in (
+        "",
+        "--paired",
+        "--parts pairs.tsv --noise 0.1",
+        "--parts pairs.tsv --paired --transcripts mirnas.fa",
+    ):
+        _, err = run(f"simulate chimeras --mirnas mirnas.fa {wrong} -o other", code=2)
+        assert "expected --transcripts, or --parts and --paired" in err

@@ -19,7 +19,8 @@ from scipy.special import bdtrc
 from mirscope import rna, workers
 from mirscope.align import Index
 
-N_PERMUTATIONS = 10
+N_PERMUTATIONS = 10, 100
+"""Fewest and most; more for fewer interactions, as `N_DUPLEXES` allows."""
 N_DUPLEXES = 10_000
 """Random pairs whose energy is asked, at most; half a millisecond each."""
 
@@ -53,7 +54,7 @@ def noise(
     random_state: int = 0,
     threads: int = 1,
 ) -> Noise:
-    """Interactions against `N_PERMUTATIONS` random pairings of their parts.
+    """Interactions against random pairings of their parts.
 
     The evidence for an interaction is -log10 of two chances: that of so many ligations (`_crowd`), and that of a random
     pair of its miRNA with as good a duplex. `fdr` is the number of random interactions of as much evidence over that of
@@ -70,12 +71,13 @@ def noise(
         threads: processes, for duplexes that are worth it.
     """
     if interactions.empty:
-        return Noise(np.empty(0, np.int64), np.empty(0), {"n_permutations": N_PERMUTATIONS, "noise_share": 0.0})
+        return Noise(np.empty(0, np.int64), np.empty(0), {"n_permutations": 0, "noise_share": 0.0})
     parts = _Parts.of(chimeras, transcripts)
     own = parts.joined(parts.mirna)
     row = np.argsort(parts.interaction[own.first])  # of each interaction, in the table's order
     assert len(row) == len(interactions)
-    random = _random_pairs(parts, np.random.default_rng(random_state))
+    n_permutations = int(np.clip(N_DUPLEXES // len(interactions), *N_PERMUTATIONS))
+    random = _random_pairs(parts, n_permutations, np.random.default_rng(random_state))
     names = parts.names
     sites = [_site(transcripts, pair, extension) for pair in random[["start", "end"]].itertuples(index=False)]
     bound = duplexes([(names[i], site) for i, site in zip(random["mirna"], sites, strict=True)], threads=threads)
@@ -89,7 +91,7 @@ def noise(
     fdr = false_rates(evidence, by_chance, share * weights)
     picture = _picture(interactions, evidence, random, by_chance, share * weights)
     summary = {
-        "n_permutations": N_PERMUTATIONS,
+        "n_permutations": n_permutations,
         "n_random_pairs": len(random),
         "n_ligations": int(own.n.sum()),
         "noise_share": float(min(share * weights.sum() / len(interactions), 1)),
@@ -244,19 +246,19 @@ def _crowd(n: Whole, n_site: Whole, n_mirna: Whole, n_all: int) -> Numbers:
     return -np.log10(chance.clip(1e-300, 1))
 
 
-def _random_pairs(parts: _Parts, rng: np.random.Generator) -> pd.DataFrame:
-    """A sample of the interactions of `N_PERMUTATIONS` permutations, half of it those of several ligations, which are
+def _random_pairs(parts: _Parts, n_permutations: int, rng: np.random.Generator) -> pd.DataFrame:
+    """A sample of the interactions of permutations, half of it those of several ligations, which are
     few; columns mirna, start, end, crowd, weight (how many of one permutation each stands for).
     """
     some = []
-    most = N_DUPLEXES // N_PERMUTATIONS
-    for _ in range(N_PERMUTATIONS):
+    most = N_DUPLEXES // n_permutations
+    for _ in range(n_permutations):
         found = parts.joined(permuted := rng.permutation(parts.mirna))
         for rows, room in _strata(found.n, most):
             taken = rng.permutation(rows)[:room]
             columns = {"mirna": permuted[found.first], "start": found.start, "end": found.end, "crowd": found.crowd}
             table = pd.DataFrame({name: values[taken] for name, values in columns.items()})
-            some.append(table.assign(weight=len(rows) / max(len(taken), 1) / N_PERMUTATIONS))
+            some.append(table.assign(weight=len(rows) / max(len(taken), 1) / n_permutations))
     return pd.concat(some, ignore_index=True)
 
 
