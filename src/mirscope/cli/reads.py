@@ -324,7 +324,9 @@ def simulate_chimeras(
             report=advance,
         )
         n_reads = library.write(blocks, output)
+    files = ["reads.fastq.gz", "truth.tsv"]
     if partners:
         io.write_fasta(partners, output / "transcripts.fa")
+        files.append("transcripts.fa")
     log.info("%s reads of %s molecules", f"{n_reads:,}", f"{n_molecules:,}")
-    log.info("results: %s %s", output / "reads.fastq.gz", output / "truth.tsv")
+    log.info("results: %s", " ".join(str(output / name) for name in files))
