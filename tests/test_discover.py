@@ -16,7 +16,7 @@ import pytest
 import RNA
 import torch
 from gtfparse import read_gtf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mirscope import discover, io, models, negatives, rna, tables
@@ -134,6 +134,7 @@ def slow_stems(codes):
 
 @settings(deadline=None, max_examples=60)
 @given(text=st.text("ACGUN", min_size=1, max_size=26), shortest=st.integers(5, 12), longest=st.integers(12, 40))
+@example(text="ACCCAAAGGGA", shortest=5, longest=12)
 def test_best_stems_are_those_of_the_slow_search(text, shortest, longest):
     codes = rna.encode([text])[0]
     none = int(discover._NONE) * discover._LENGTHS
@@ -144,7 +145,9 @@ def test_best_stems_are_those_of_the_slow_search(text, shortest, longest):
         if shortest <= j - i + 1 <= longest:
             value = int(energy + 8 * (j - i + 1)) * discover._LENGTHS + j - i
             wanted[0][j], wanted[1][i] = min(wanted[0][j], value), min(wanted[1][i], value)
-    assert [by_end.tolist(), by_start.tolist()] == wanted
+    found = np.stack([by_end, by_start])
+    found[found > none // 2] = none  # what is no pair lacks of _NONE the energy inside it
+    assert found.tolist() == wanted
 
 
 @settings(deadline=None)
