@@ -153,6 +153,22 @@ def test_regions_and_genome(library, transcripts, tmp_path):
     tables.check(pairs, tables.INTERACTIONS)
 
 
+def test_sites_on_the_genome_are_a_bed_file(run, files, transcripts):
+    length = len(transcripts[2].sequence)
+    (files / "a.gtf").write_text(
+        f'chr1\tx\texon\t1001\t{1000 + length}\t.\t-\t.\tgene_id "g"; transcript_id "{transcripts[2].id}";\n'
+    )
+    target = transcripts[2].sequence[20:60].replace("U", "T")
+    fastq = [reads.Read(f"r{i}", LET7.replace("U", "T") + target, "I" * 62) for i in range(12)]
+    io.write_fastq(fastq, files / "reads.fastq.gz")
+    run(COMMAND + " --gtf a.gtf --no-umi --prefix 0 --adapter none")
+    end = 1000 + length - 20  # the last nt of the site, on the strand of the genome
+    low = end - (min(60 + 25, length) - 20)
+    assert (files / "out/targets.genome.bed").read_text().split("\t")[:3] == ["chr1", str(low), str(end)]
+    assert (files / "out/targets.genome.bed").read_text().endswith("\t12\t-\n")
+    assert (files / "out/targets.bed").read_text().startswith(f"{transcripts[2].id}\t20\t")
+
+
 CHIRA = {  # hand-checked, by the read's first letters; ChiRA itself knows no gap
     "UGUUGAAU": "no_mirna",  # ENSMUST00000182010 24-74 with 2 mismatches, behind 5 nt of barcode (9 reads)
     "UGUGGUCA": "no_mirna",  # the same, 19-68

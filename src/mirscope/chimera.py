@@ -449,6 +449,8 @@ FILES = (
     "report.json",
     "report.html",
 )
+GENOME_FILE = "targets.genome.bed"
+"""One more, where transcripts lie on a genome."""
 
 
 @dataclass(frozen=True)
@@ -573,7 +575,11 @@ def _write_tables(pairs: pd.DataFrame, folder: Path) -> None:
     tables.check(pairs, INTERACTIONS)
     columns = [column.name for column in INTERACTIONS if column.name in pairs]
     io.write_tsv(pairs, folder / "interactions.tsv", columns)
-    io.write_bed(_bed(pairs), folder / "targets.bed")
+    io.write_bed(_bed(pairs.assign(strand="+")), folder / "targets.bed")
+    if "chrom" in pairs:
+        known = pairs[pairs["chrom"] != ""]
+        on_genome = known.assign(gene_id=known["chrom"], start=known["chrom_start"], end=known["chrom_end"])
+        io.write_bed(_bed(on_genome), folder / GENOME_FILE)
     columns = ["mirna_id", "mirna_seq", "gene_id", "target_seq", "label"]
     io.write_tsv(pairs.assign(label=1), folder / "pairs.tsv", columns)
 
@@ -742,5 +748,6 @@ def _ranks(chimeras: pd.DataFrame, column: str) -> pd.Series:
 def _bed(pairs: pd.DataFrame) -> pd.DataFrame:
     """Sites as `io.write_bed` takes them: the BED's score is the molecules, 1000 at most."""
     score = pairs["n_molecules"].clip(upper=1000) / 1000
-    sites = pairs[["mirna_id", "start", "end", "seed_type"]].assign(target_id=pairs["gene_id"], score=score, strand="+")
+    columns = ["mirna_id", "start", "end", "seed_type", "strand"]
+    sites = pairs[columns].assign(target_id=pairs["gene_id"], score=score)
     return sites.sort_values(["target_id", "start", "end", "mirna_id"])

@@ -163,7 +163,8 @@ def chimeras(
     ends = summary["n_reads"]
     counts = (f"{number:,}" for number in (summary["reads"]["n_reads"], ends["chimera"], ends["in_interactions"]))
     log.info("%s reads, %s chimeric, %s of them in %s interactions", *counts, f"{summary['n_interactions']:,}")
-    log.info("results: %s", " ".join(str(output / name) for name in chimera.FILES))
+    files = (*chimera.FILES, *([chimera.GENOME_FILE] if gtf else []))
+    log.info("results: %s", " ".join(str(output / name) for name in files))
 
 
 @app.command()
