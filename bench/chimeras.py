@@ -10,14 +10,12 @@ each chimera has an interaction of its own there are as many duplexes to fold as
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from genomes import CORES, cpu_seconds
-from measure import peak_memory
+from measure import CORES, cpu_seconds, peak_memory, write_speed
 from mirscope import datasets, io
 
 DOCS = Path("docs/commands/chimeras.md")
@@ -50,15 +48,7 @@ def main(here: Path) -> None:
         print(rows[-1], end="", flush=True)
     header = "reads | interactions drawn from | chimeric reads | interactions found | seconds | of a core"
     header += " | reads a second | where all cores are free | memory, MB"
-    table = f"| {header} |\n|{' --- |' * 9}\n{''.join(rows)}"
-    text, n = re.subn(
-        r"(<!-- speed -->\n).*(<!-- /speed -->)",
-        lambda found: found[1] + table + found[2],
-        DOCS.read_text(),
-        flags=re.DOTALL,
-    )
-    assert n == 1
-    DOCS.write_text(text)
+    write_speed(DOCS, header, rows)
 
 
 def run(*words: str) -> None:

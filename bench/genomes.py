@@ -7,20 +7,16 @@ writes the table of docs/commands/discover.md. The genomes are random, with a ru
 
 from __future__ import annotations
 
-import os
-import re
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from measure import peak_memory
+from measure import CORES, cpu_seconds, peak_memory, write_speed
 from mirscope import io, negatives
 from mirscope.io import Record
 
 DOCS = Path("docs/commands/discover.md")
-CORES = len(os.sched_getaffinity(0))
 PEER = 2750 * 20 / 1e6 * 60
 """Mb a minute of one strand: miRe2e's 2,750 windows of 100 nt a second, every 20 nt, on a GPU."""
 RUNS = ((1_000_000, 1), (5_000_000, CORES), (20_000_000, CORES))
@@ -46,21 +42,7 @@ def main(words: list[str]) -> None:
     header = (
         "genome, Mb | processes | seconds | of a core | Mb a minute and core | times miRe2e, all cores | memory, MB"
     )
-    table = f"| {header} |\n|{' --- |' * 7}\n{''.join(rows)}"
-    text, n = re.subn(
-        r"(<!-- speed -->\n).*(<!-- /speed -->)",
-        lambda found: found[1] + table + found[2],
-        DOCS.read_text(),
-        flags=re.DOTALL,
-    )
-    assert n == 1
-    DOCS.write_text(text)
-
-
-def cpu_seconds() -> float:
-    """Of all processes that were waited for: on a machine that others use too, what a command takes of a core."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    write_speed(DOCS, header, rows)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
-"""Memory of a command and all its processes."""
+"""Memory and time of a command and all its processes, and the tables of them."""
 
 from __future__ import annotations
 
+import os
+import re
+import resource
 import subprocess
 import threading
 import time
 from pathlib import Path
+
+CORES = len(os.sched_getaffinity(0))
 
 
 def peak_memory(command: list[str]) -> float:
@@ -41,3 +46,22 @@ def memory(pid: int) -> float:
     except OSError:
         return 0.0
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def cpu_seconds() -> float:
+    """Of all processes that were waited for: on a machine that others use too, what a command takes of a core."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def write_speed(page: Path, header: str, rows: list[str]) -> None:
+    """Write a table between the marks of speed on a page: names of columns with | between, and lines of Markdown."""
+    table = f"| {header} |\n|{' --- |' * (header.count('|') + 1)}\n{''.join(rows)}"
+    text, n = re.subn(
+        r"(<!-- speed -->\n).*(<!-- /speed -->)",
+        lambda found: found[1] + table + found[2],
+        page.read_text(),
+        flags=re.DOTALL,
+    )
+    assert n == 1
+    page.write_text(text)

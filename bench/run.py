@@ -5,7 +5,6 @@ Prints a table and writes bench/latest/results.json; the results of a release ar
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import tempfile
@@ -18,11 +17,10 @@ import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from measure import peak_memory
+from measure import CORES, peak_memory
 from mirscope import discover, io, models, negatives, predict, rna, runs, train
 from mirscope.io import Record
 
-CORES = len(os.sched_getaffinity(0))
 MIRANDA = 2.6e6
 """nt x miRNA/s of miRanda (C) on one core of this kind of machine."""
 RESULTS: list[dict[str, object]] = []

@@ -8,18 +8,16 @@ writes a table of docs/scans.md for each model (rate, time, memory) and leaves t
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
 from pathlib import Path
 
-from measure import peak_memory
+from measure import CORES, peak_memory
 from mirscope import datasets, io
 
 FOLDER = Path("results/scans")
 DOCS = Path("docs/scans.md")
-CORES = len(os.sched_getaffinity(0))
 HUMAN = """
 let-7a-5p let-7b-5p let-7c-5p let-7g-5p miR-1-3p miR-7-5p miR-9-5p miR-10b-5p miR-15a-5p miR-16-5p miR-17-5p miR-18a-5p
 miR-19a-3p miR-19b-3p miR-20a-5p miR-21-5p miR-22-3p miR-23a-3p miR-24-3p miR-25-3p miR-26a-5p miR-27a-3p miR-29a-3p

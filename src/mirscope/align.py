@@ -82,6 +82,11 @@ class Index:
         return len(self.codes) - len(self.names)
 
     @cached_property
+    def number(self) -> dict[str, int]:
+        """Of each name its reference."""
+        return {name: number for number, name in enumerate(self.names)}
+
+    @cached_property
     def database(self) -> Path:
         """A BLAST database of the sequences, named r0, r1, ...; it goes with the index."""
         folder = tempfile.mkdtemp(prefix="mirscope-")
@@ -101,7 +106,7 @@ class Index:
         return Index(self.names, self.word, **_mapped(folder), folder=folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = {"database"} | (set(_ARRAYS) if self.folder else set())  # another process makes its own
+        left_out = {"number", "database"} | (set(_ARRAYS) if self.folder else set())  # another process makes its own
         return {key: value for key, value in vars(self).items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -315,7 +315,7 @@ def interactions(
         threads: processes, for duplexes that are worth it.
     """
     references = {record.id: record.sequence for record in library.references.mirnas}
-    number = {name: i for i, name in enumerate(library.transcripts.names)}
+    number = library.transcripts.number
     length = chimeras["target_id"].map(lambda name: library.transcripts.length(number[name])).astype("int64")
     end = np.minimum(chimeras["end"] + settings.extension, length)
     believed = chimeras["filter"] == "PASS"
@@ -368,7 +368,7 @@ def _order(interactions: pd.DataFrame) -> pd.Index:
 
 def annotated(interactions: pd.DataFrame, annotation: Annotation, library: Library) -> pd.DataFrame:
     """With region and genome interval of each site, empty and -1 where the transcript is not known."""
-    rows, number = [], {name: i for i, name in enumerate(library.transcripts.names)}
+    rows, number = [], library.transcripts.number
     for name, start, end in zip(interactions["gene_id"], interactions["start"], interactions["end"], strict=True):
         transcript = annotation.find(name)
         offset = transcript.offset(library.transcripts.length(number[name])) if transcript else None
@@ -417,7 +417,7 @@ def positions(pairs: pd.DataFrame, library: Library) -> dict[str, Any]:
     if "region" in pairs:
         counts = pairs["region"].replace("", "unknown").value_counts()
         return {"region": {name: int(counts[name]) for name in (*REGIONS, "unknown") if name in counts}}
-    number = {name: i for i, name in enumerate(library.transcripts.names)}
+    number = library.transcripts.number
     length = np.array([library.transcripts.length(number[name]) for name in pairs["gene_id"]], dtype=np.int64)
     tenth = 5 * (pairs["start"] + pairs["end"]).to_numpy(np.int64) // length
     return {"tenth": np.bincount(tenth.clip(max=9), minlength=10).tolist()}

@@ -176,8 +176,7 @@ class _Parts:
         """A row for each ligation: errors make several sequences of a molecule, with ends a few nt away at most, and
         several UMIs, which therefore tell nothing here.
         """
-        number = {name: i for i, name in enumerate(transcripts.names)}
-        offset = transcripts.starts[chimeras["target_id"].map(number).to_numpy()]
+        offset = transcripts.starts[chimeras["target_id"].map(transcripts.number).to_numpy()]
         mirnas = chimeras.groupby(["mirna_id", "mirna_seq"])
         names = mirnas["mirna_seq"].first().tolist()
         table = pd.DataFrame(

@@ -145,6 +145,22 @@ def spooled(path: Path) -> Iterator[Path]:
             raise
 
 
+def typed(text: str, what: str, name: str = "") -> Record:
+    """The miRNA of `NAME=SEQUENCE` or `SEQUENCE`, which is called `name`, or after its sequence.
+
+    Args:
+        text: as typed.
+        what: the option or argument, for errors.
+        name: where none is given.
+    """
+    from mirscope import io
+
+    given, _, letters = text.rpartition("=")
+    name = given or name
+    sequence = io.normalise(letters, path=what, record=name)[0]
+    return io.Record(name or sequence, sequence)
+
+
 def read_mirnas(path: Path, *, rejected: bool = False) -> list[Record]:
     """The miRNAs of a FASTA file, or the isomiRs of mirGFF3 or of a table; `-` is stdin."""
     from mirscope import io

@@ -25,6 +25,7 @@ from mirscope.cli.common import (
     load,
     read_mirnas,
     spooled,
+    typed,
 )
 from mirscope.errors import InputError, UsageError
 
@@ -293,19 +294,12 @@ def compare(
 
 def _forms(text: str, rejected: bool, what: str) -> list[Record] | str:
     """The miRNAs of a file, or the one given as a sequence; other text is the name of one."""
-    from mirscope import io
+    from mirscope import rna
 
     if text == "-" or Path(text).exists():
         return read_mirnas(Path(text), rejected=rejected)
-    name, equals, sequence = text.rpartition("=")
-    if not (equals or (len(text) >= SHORTEST and not set(text.upper()) - set("ACGUTN"))):
-        return text
-    sequence = io.normalise(sequence, path=what, record=name)[0]
-    return [io.Record(name or sequence, sequence)]
-
-
-SHORTEST = 10
-"""nt; a shorter word of nucleotides is a name."""
+    is_sequence = len(text) >= rna.MIRNA_LENGTHS[0] and not set(text.upper()) - set("ACGUTN")
+    return [typed(text, what)] if "=" in text or is_sequence else text
 
 
 def _named(name: str, records: list[Record] | str, path: str) -> list[Record]:

@@ -302,7 +302,7 @@ def simulate_chimeras(
     from mirscope import simulate as library
 
     references, partners = _references(mirnas, None), None
-    pairs = io.read_pairs(Path(parts) if Path(parts).exists() else datasets.path(parts)) if parts else None
+    pairs = datasets.load_pairs(parts) if parts else None
     if pairs is None:
         drawn = [(record.id, record.sequence) for record in references.mirnas]
     elif paired:

@@ -28,13 +28,13 @@ from mirscope.cli.common import (
     load,
     read_mirnas,
     spooled,
+    typed,
 )
 from mirscope.errors import InputError, MirscopeError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mirscope.io import Record
     from mirscope.models import Model
 
 GeneScore = Literal["repression", "max", "noisy-or", "count"]
@@ -182,7 +182,10 @@ def scan(
     if mirna:
         if transcripts is not None:
             raise UsageError("give either a FASTA of miRNAs or --mirna, not both")
-        transcripts, queries = mirnas, [_inline(text, number) for number, text in enumerate(mirna, 1)]
+        transcripts, queries = (
+            mirnas,
+            [typed(text, "--mirna", f"mirna{number}") for number, text in enumerate(mirna, 1)],
+        )
     elif transcripts is None:
         raise UsageError("give the miRNAs and the transcripts: mirscope scan MIRNAS TRANSCRIPTS (or --mirna SEQUENCE)")
     elif str(mirnas) == str(transcripts) == "-":
@@ -465,11 +468,3 @@ def _training_pairs(model: Model, data: str, whole: pd.DataFrame, by: str) -> pd
         return learnable(datasets.load(model.provenance.get("data", "")))
     except MirscopeError:
         return None
-
-
-def _inline(text: str, number: int) -> Record:
-    from mirscope import io
-
-    name, _, sequence = text.rpartition("=")
-    name = name or f"mirna{number}"
-    return io.Record(name, io.normalise(sequence, path="--mirna", record=name)[0])
