@@ -23,7 +23,7 @@ LAYERS = [
     {"predict"},
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
-    {"heatmap", "enrich", "variants", "discover"},
+    {"heatmap", "enrich", "variants", "discover", "interpret"},
     {"experiment"},
     {"cli"},
 ]
