@@ -18,7 +18,7 @@ import contextlib
 import copy
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -27,12 +27,14 @@ import numpy as np
 import pandas as pd
 import torch
 from captum.attr import DeepLift, IntegratedGradients
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from mirscope import models, predict, rna, train
-from mirscope.errors import UsageError
+from mirscope import io, models, plot, predict, rna, runs, train
+from mirscope.errors import InputError, UsageError
 from mirscope.models import HAIRPIN, PAIR, Model
 
 log = logging.getLogger(__name__)
@@ -128,7 +130,7 @@ def explain(
     model: Model,
     examples: pd.DataFrame,
     *,
-    methods: Sequence[Method] = METHODS,
+    methods: Sequence[str] = METHODS,
     k: int = K,
     refold: bool = False,
     batch_size: int = 1024,
@@ -151,18 +153,18 @@ def explain(
     """
     if k < 1:
         raise UsageError(f"k is {k}; expected 1 nt or more")
-    methods, n_bad = possible(model, methods), 0
+    chosen, n_bad = possible(model, methods), 0
     predict.warn_of_long(model, examples)
     for low in range(0, len(examples), AT_ONCE):
         block = examples.iloc[low : low + AT_ONCE].reset_index(drop=True)
-        for found in _explain(model, block, methods, k, _Asking(model, block, refold, batch_size)):
+        for found in _explain(model, block, chosen, k, _Asking(model, block, refold, batch_size)):
             yield replace(found, row=low + found.row)
             n_bad += any(np.isnan(own).any() for strand in found.strands for own in strand.contributions.values())
     if n_bad:
         log.warning("%d of %d: integrated gradients do not add up to the logit, left empty", n_bad, len(examples))
 
 
-def possible(model: Model, methods: Sequence[Method]) -> tuple[Method, ...]:
+def possible(model: Model, methods: Sequence[str]) -> tuple[Method, ...]:
     """The methods that the model has; a warning tells of those it lacks.
 
     Raises:
@@ -170,8 +172,9 @@ def possible(model: Model, methods: Sequence[Method]) -> tuple[Method, ...]:
     """
     if unknown := set(methods) - set(get_args(Method)):
         raise UsageError(f"no method {', '.join(sorted(unknown))}; expected some of {', '.join(get_args(Method))}")
-    left = tuple(method for method in dict.fromkeys(methods) if model.soft or method not in BY_GRADIENT)
-    if len(left) < len(set(methods)):
+    asked = cast("list[Method]", list(dict.fromkeys(methods)))
+    left = tuple(method for method in asked if model.soft or method not in BY_GRADIENT)
+    if len(left) < len(asked):
         log.warning("%s is no smooth function of letters: no gradients, perturbation only", models.named(model))
     if not left:
         raise UsageError(f"{models.named(model)} has no gradients by letter; ask for mask or mutate")
@@ -745,3 +748,270 @@ def _rank_correlation(one: Array, other: Array) -> float:
     if np.isnan(one).any() or np.isnan(other).any() or np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def facing(found: Explanation, model: Model) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+    """The columns of the drawing of an example, and its base pairs (place in the miRNA, in the target as it is seen).
+
+    Of a pair the duplex that the model draws (`Model.duplexes`), with what lies beyond it on either side; of a hairpin
+    its nucleotides above its structure.
+
+    Returns:
+        Columns: upper, sign, lower, upper_place, lower_place (see `plot.strands`).
+    """
+    names = ("upper", "sign", "lower", "upper_place", "lower_place")
+    if found.strands[0].name == "hairpin":
+        hairpin, structure = found.texts
+        rows = [(letter, sign, "", at, -1) for at, (letter, sign) in enumerate(zip(hairpin, structure, strict=True))]
+        return pd.DataFrame(rows, columns=names), []
+    mirna, target = found.texts
+    drawn = {name: values[0] for name, values in model.duplexes([mirna], [target]).items()}
+    lines = [drawn[f"duplex_{line}"] for line in ("target", "pairs", "mirna")]
+    base_pairs = rna.drawn_pairs(mirna, drawn["duplex_start"], *lines) if lines[1] else []
+    rows, last_up, last_down = [], len(mirna), -1
+    for up, down in [*base_pairs, (-1, len(target))]:
+        loop, bulge = list(range(last_down + 1, down)), list(range(last_up - 1, up, -1))
+        blank = [-1] * abs(len(loop) - len(bulge))
+        shorter = min(loop, bulge, key=len)
+        shorter[:] = blank + shorter if last_down < 0 else shorter + blank  # towards the duplex
+        rows += [_column(mirna, target, at, opposite, " ") for at, opposite in zip(loop, bulge, strict=True)]
+        if up >= 0:
+            wobble = {mirna[up], target[down]} == {"G", "U"}
+            rows.append(_column(mirna, target, down, up, ":" if wobble else "|"))
+        last_up, last_down = up, down
+    return pd.DataFrame(rows, columns=names), base_pairs
+
+
+def _column(mirna: str, target: str, down: int, up: int, sign: str) -> tuple[str, str, str, int, int]:
+    return target[down] if down >= 0 else "", sign, mirna[up] if up >= 0 else "", down, up
+
+
+AXES = {
+    "mask": "{k} nt masked",
+    "mutate": "nt changed",
+    "gradient": "gradient",
+    "deeplift": "DeepLIFT",
+}
+"""Of pictures, by method."""
+
+
+def draw(
+    found: Explanation, model: Model, methods: Sequence[Method], *, k: int = K, measure: Measure = "logit"
+) -> Figure:
+    """An example drawn with the support of each nucleotide, a track for each method and strand."""
+    columns, _ = facing(found, model)
+    strands = found.strands[::-1]  # the target above
+    places = columns[["upper_place", "lower_place"]].to_numpy().T
+    tracks = {}
+    for method in methods:
+        heights = np.zeros((len(strands), len(columns)))
+        for height, strand, at in zip(heights, strands, places, strict=False):
+            height[at >= 0] = found.support(strand, method, measure)[at[at >= 0]]
+        tracks[AXES[method].format(k=k)] = heights
+    for name, strand in zip(("upper_place", "lower_place"), strands, strict=False):
+        columns[name] = columns[name].where(columns[name] < 0, columns[name] + strand.start)
+    title = f"{models.named(model)}: score {found.score:.3f} (logit {found.logit:.2f}); up: supports it, by {measure}"
+    names = [strand.name.replace("mirna", "miRNA") for strand in strands]
+    return plot.strands(columns, tracks, names=names, title=title)
+
+
+def draw_interactions(found: Interactions, model: Model, *, measure: Measure = "logit") -> Axes:
+    """The map of a pair, with the base pairs of its duplex framed."""
+    texts = found.mirna.sequence, found.target.sequence
+    whole = Explanation(0, texts, 0.0, (found.mirna, found.target))
+    _, base_pairs = facing(whole, model)
+    return plot.interactions(
+        found.change,
+        mirna=texts[0],
+        target=texts[1],
+        base_pairs=base_pairs if found.change.shape == (len(texts[0]), len(texts[1])) else (),
+        start=found.target.start,
+        title=f"change of the {measure} when both are masked,\nless those when either is",
+    )
+
+
+def draw_profile(table: pd.DataFrame, *, k: int = K, measure: Measure = "logit") -> Figure:
+    """The mean and spread of each method by position, of `Tally.profile`."""
+    own = table[(table["measure"] == measure) | table["method"].isin(BY_GRADIENT)]
+    titles = {method: f"change of the {measure},\n{AXES[method].format(k=k)}" for method in ("mask", "mutate")}
+    titles |= {method: f"contribution to the\nlogit, {AXES[method]}" for method in BY_GRADIENT}
+    return plot.profile(own, shaded={"mirna": (SEED, SUPPLEMENTARY)}, titles=titles)
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+class _Export:
+    """Letters and hypothetical contributions of one strand, as modisco-lite reads them."""
+
+    def __init__(self, model: Model, methods: Sequence[Method]) -> None:
+        self.strand = STRANDS[model.inputs][-1]
+        self.method = next((method for method in methods if method in BY_GRADIENT), "mutate")
+        self.letters: list[NDArray[np.int8]] = []
+        self.contributions: list[NDArray[np.float32]] = []
+
+    def add(self, found: Explanation) -> None:
+        """Of a model without gradients the changes to each letter less their mean."""
+        [strand] = [strand for strand in found.strands if strand.name == self.strand]
+        if self.method in BY_GRADIENT:
+            own = strand.contributions[self.method]
+        else:
+            changes = found.changes(strand, "mutate")
+            own = changes - changes.mean(1, keepdims=True)
+        if not np.isnan(own).any():
+            self.letters.append(_is_own(strand.sequence).astype(np.int8))
+            self.contributions.append(own.astype(np.float32))
+
+    def write(self, folder: Path) -> list[Path]:
+        """`ohe.npz` and `shap.npz`: arrays (n, 4, length), A C G U, 0 beyond the end of short sequences."""
+        length = max(map(len, self.letters), default=0)
+        files = [folder / "ohe.npz", folder / "shap.npz"]
+        for path, rows in zip(files, (self.letters, self.contributions), strict=True):
+            padded = np.zeros((len(rows), length, len(LETTERS)), dtype=rows[0].dtype if rows else np.float32)
+            for row, own in zip(padded, rows, strict=True):
+                row[: len(own)] = own
+            with io.atomic(path) as partial, partial.open("wb") as file:
+                np.savez_compressed(file, padded.transpose(0, 2, 1))
+        return files
+
+
+def explain_files(
+    model: Model,
+    examples: pd.DataFrame,
+    folder: Path,
+    *,
+    methods: Sequence[str] = METHODS,
+    k: int = K,
+    measure: Measure = "logit",
+    refold: bool = False,
+    drawings: int = 1,
+    maps: bool = False,
+    export: bool = False,
+    check: bool = False,
+    batch_size: int = 1024,
+    settings: dict[str, Any] | None = None,
+    report: Callable[[int], None] = lambda n: None,
+) -> tuple[list[str], list[Path]]:
+    """Explain examples and write what was found: tables, pictures, sentences.
+
+    Args:
+        model: stays as it is.
+        examples: as for `explain`; only those that are drawn or exported stay in memory.
+        folder: made where it is not there.
+        methods: as for `explain`.
+        k: as for `explain`.
+        measure: what sentences and pictures speak of.
+        refold: as for `explain`.
+        drawings: of that many of the first examples.
+        maps: also the interactions of those.
+        export: letters and contributions for modisco-lite, of the target (the hairpin).
+        check: also explain the first examples by the model with randomised weights.
+        batch_size: edited examples at a time.
+        settings: for run.json.
+        report: called with the number of examples done, as they are done.
+
+    Returns:
+        The sentences, which are in summary.txt, and the files written.
+
+    Raises:
+        InputError: no examples.
+        UsageError: an export needs gradients or `mutate`.
+    """
+    if not len(examples):
+        raise InputError("no examples to explain; expected at least one")
+    io.expect_folder(folder)
+    chosen = possible(model, methods)
+    if export and not {*chosen} & {"mutate", *BY_GRADIENT}:
+        raise UsageError("an export takes gradients or mutate; masks say nothing of single letters")
+    how: dict[str, Any] = {"k": k, "refold": refold, "batch_size": batch_size}
+    tally, exported, drawn, rows = Tally(chosen, measure), _Export(model, chosen), [], []
+    group = examples[f"{model.inputs[0]}_seq"].tolist()
+    label = examples["label"].astype(str).tolist() if "label" in examples else [""] * len(examples)
+
+    def tables() -> Iterator[pd.DataFrame]:
+        for found in explain(model, examples, methods=chosen, **how):
+            tally.add(found, label[found.row], group[found.row])
+            rows.append(
+                (found.row + 1, found.strands[-1].start, found.score, found.logit, *found.completeness_errors.values())
+            )
+            if export:
+                exported.add(found)
+            if found.row < drawings:
+                drawn.append(found)
+            yield table([found], examples, chosen)
+            report(1)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "nucleotides.tsv"]
+    io.write_tsv(tables(), files[0], columns(examples, chosen))
+    names = ["row", "start", "score", "logit", *(f"{method}_error" for method in chosen if method in BY_GRADIENT)]
+    whole = pd.DataFrame(rows, columns=names)
+    ids = _ids(examples) + [name for name in ("label",) if name in examples]
+    whole[ids] = examples[ids].to_numpy()
+    profile, regions = tally.profile(), tally.regions()
+    written = {"examples": whole[["row", *ids, *names[1:]]], "profile": profile, "regions": regions}
+    said = words(regions, k=k)
+    if check:
+        said.append(_checked(model, examples, chosen, how))
+    pictures: dict[str, Figure | Axes] = {}
+    for found in drawn:
+        name = "" if len(examples) == 1 else f"_{found.row + 1}"
+        pictures[f"duplex{name}" if model.inputs == PAIR else f"hairpin{name}"] = draw(
+            found, model, chosen, k=k, measure=measure
+        )
+        if maps:
+            both = interactions(model, examples.iloc[[found.row]], measure=measure, batch_size=batch_size)
+            written[f"map{name}"] = _long(both)
+            pictures[f"map{name}"] = draw_interactions(both, model, measure=measure)
+    if len(examples) > 1:
+        pictures["profile"] = draw_profile(profile, k=k, measure=measure)
+    for name, each in written.items():
+        files.append(folder / f"{name}.tsv")
+        io.write_tsv(each, files[-1], list(each.columns))
+    for name, picture in pictures.items():
+        for suffix in ("svg", "png"):
+            files.append(folder / f"{name}.{suffix}")
+            plot.save(picture, files[-1])
+    if export:
+        files += exported.write(folder)
+    files.append(folder / "summary.txt")
+    with io.atomic(files[-1]) as partial:
+        partial.write_text("\n".join(said) + "\n")
+    record = {"model": models.named(model), "methods": list(chosen), **how, "measure": measure, "n": len(examples)}
+    files.append(folder / "run.json")
+    runs.write_json(files[-1], record | (settings or {}) | runs.environment())
+    return said, files
+
+
+CHECKED = 50
+"""Examples that are explained once more by randomised weights."""
+
+
+def _checked(model: Model, examples: pd.DataFrame, methods: Sequence[Method], how: dict[str, Any]) -> str:
+    """What the check by randomised weights says."""
+    some = examples.iloc[:CHECKED]
+    parts = []
+    for method in methods:
+        found = agreement(model, randomised(model), some, method=method, **how)
+        interval = "" if np.isnan(found.low) else f" (95 % {found.low:+.2f} to {found.high:+.2f})"
+        parts.append(f"{method} {found.value:+.2f}{interval}")
+    n = len(some)
+    return f"randomised weights: rank correlation of the same {n} example{'s' * (n != 1)}: {', '.join(parts)}"
+
+
+def _long(found: Interactions) -> pd.DataFrame:
+    """A row for each place of the miRNA and each of the target, 0-based."""
+    rows, columns = found.change.shape
+    mirna, target = (part.ravel() for part in np.indices((rows, columns)))
+    return pd.DataFrame(
+        {
+            "mirna_position": mirna,
+            "target_position": target + found.target.start,
+            "mirna_nucleotide": [found.mirna.sequence[at] for at in mirna],
+            "target_nucleotide": [found.target.sequence[at] for at in target],
+            "interaction": found.change.ravel(),
+        }
+    )
