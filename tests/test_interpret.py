@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from mirscope import interpret, models, predict, rna
+from mirscope import interpret, models, plot, predict, rna, train
+from mirscope.errors import InputError, UsageError
 from mirscope.models import Model, _letters
 from mirscope.rna import reverse_complement
 
@@ -238,3 +239,223 @@ def test_device_does_not_matter(name, pairs, hairpins):
                 np.testing.assert_allclose(
                     one.values(first, method), other.values(second, method), rtol=1e-2, atol=1e-2
                 )
+
+
+# ------------------------------------------------------------------------------------------------------------- sanity
+
+
+def test_randomised_weights_destroy_the_attributions(pairs):
+    model, some = models.load("duplex"), pairs[pairs["label"] == 1].iloc[:12]
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    for method in interpret.METHODS:
+        same = interpret.agreement(model, model, some, method=method)
+        assert same.value == pytest.approx(1)
+        other = interpret.agreement(model, interpret.randomised(model), some, method=method)
+        assert abs(other.value) < 0.3
+        assert (other.n, other.low <= other.value <= other.high) == (12, True)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_randomised_keeps_the_numbers_and_what_has_none_says_so():
+    model = models.load("duplex")
+    other = interpret.randomised(model, random_state=3)
+    assert torch.equal(other.pair.sort().values.flatten().sort().values, model.pair.flatten().sort().values)
+    assert not torch.equal(other.pair, model.pair)
+    with pytest.raises(UsageError, match="seed has no weights"):
+        interpret.randomised(models.load("seed"))
+
+
+MOTIF = "GGCAGGCA"
+
+
+def planted(n, state):
+    """Targets half of which hold a motif at nt 21-28; the miRNA says nothing."""
+    rng = np.random.default_rng(state)
+    rows = []
+    for number in range(n):
+        text = "".join(rng.choice(list("ACGU"), 50))
+        rows.append((LET7, text[:20] + MOTIF + text[28:] if number % 2 else text, number % 2))
+    return pd.DataFrame(rows, columns=["mirna_seq", "target_seq", "label"])
+
+
+def test_shuffled_labels_destroy_the_attributions(tmp_path):
+    """Two networks that learned the motif agree on it; one that learned from shuffled labels agrees with neither."""
+    learned, valid, some = planted(400, 0), planted(100, 1), planted(40, 2).query("label == 1")
+    config = {"filters": 8, "hidden": 4, "dense": 12, "dropout": 0.0, "dropout_early": 0.0, "l1": 0.0}
+    fitted = []
+    for state in (0, 1):
+        settings = train.Settings(epochs=8, batch_size=40, learning_rate=0.01, random_state=state)
+        folder = tmp_path / str(state)
+        fitted.append(train.fit("dmiso", learned, valid, folder, settings=settings, config=config)[0].cpu())
+    shuffled = interpret.relabelled(fitted[0], learned, valid, settings=settings)
+    both = interpret.agreement(*fitted, some)
+    neither = interpret.agreement(fitted[0], shuffled, some)
+    assert both.value > 0.25
+    assert abs(neither.value) < 0.15
+    support = np.mean([each.support(each.strands[1], "mutate") for each in interpret.explain(fitted[0], some)], 0)
+    assert support[20:28].mean() > 5 * np.abs(np.delete(support, range(18, 30))).mean()
+
+
+# ---------------------------------------------------------------------------------------------------------- gradients
+
+
+class Rectified(Toy):
+    """Whether at least 3 of those base pairs are there, by a ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, mirna, target):
+        return self.relu(_letters.look_up(torch.eye(5), target)[:, 3:10, :4] @ torch.tensor([1.0, 0, 0, 2])).sum(1)
+
+
+def test_deeplift_where_its_rule_holds_and_one_line_where_not(pairs):
+    """The ReLUs see 1 for A, 2 for U, and 3/4 of the baseline's quarters: what a letter is above that, it gives."""
+    found = only(interpret.explain(Rectified().eval(), table(target="GGGACGUACG"), methods=["deeplift"]))
+    np.testing.assert_allclose(
+        found.values(found.strands[1], "deeplift"),
+        [0, 0, 0, 0.25, -0.75, -0.75, 1.25, 0.25, -0.75, -0.75],
+        atol=1e-6,
+    )
+    with pytest.raises(UsageError, match="mitar: DeepLIFT's rule does not hold .* use gradient"):
+        list(interpret.explain(models.load("mitar"), pairs.iloc[:2], methods=["deeplift"]))
+
+
+class Jumpy(Toy):
+    """What no path of 256 points can follow."""
+
+    def forward(self, mirna, target):
+        x = super().forward(mirna, target)
+        return x + 100 * torch.sin(3000 * x)
+
+
+def test_what_does_not_add_up_is_not_shown(caplog):
+    model = Jumpy().eval()
+    found = only(interpret.explain(model, table(target="GGG" + reverse_complement(LET7[1:8])), methods=["gradient"]))
+    assert np.isnan(found.values(found.strands[0], "gradient")[:10]).all()
+    assert abs(found.completeness_errors["gradient"]) > interpret.TOLERANCE
+    assert "1 of 1: integrated gradients do not add up to the logit, left empty" in caplog.text
+
+
+def test_no_gradients_is_one_line():
+    with pytest.raises(UsageError, match="seed has no gradients by letter; ask for mask or mutate"):
+        list(interpret.explain(models.load("seed"), table(), methods=["gradient"]))
+    with pytest.raises(UsageError, match="no method saliency; expected some of mask, mutate, gradient, deeplift"):
+        list(interpret.explain(models.load("seed"), table(), methods=["saliency"]))
+    with pytest.raises(UsageError, match="k is 0"):
+        list(interpret.explain(models.load("seed"), table(), k=0))
+
+
+# ---------------------------------------------------------------------------------------------------- files, pictures
+
+
+def test_examples_stream():
+    """The first explanation is there before most of the examples were looked at."""
+    model, seen = Toy().eval(), []
+    encode = model.encode
+    model.encode = lambda *columns: (seen.append(len(columns[0])), encode(*columns))[1]
+    pairs = pd.concat([table()] * 1000)
+    found = interpret.explain(model, pairs, methods=["mask"])
+    assert next(found).row == 0
+    assert sum(seen) < interpret.AT_ONCE * 40
+    assert [each.row for each in found] == list(range(1, 1000))
+
+
+def test_the_files_of_a_set(tmp_path):
+    pairs = pd.concat([table(target="GG" + x + reverse_complement(LET7[1:8]), label=[1]) for x in "ACGU"])
+    said, files = interpret.explain_files(Toy().eval(), pairs, tmp_path / "out", export=True, drawings=1, check=True)
+    assert {file.name for file in files} == {file.name for file in (tmp_path / "out").iterdir()}
+    rows = pd.read_csv(tmp_path / "out" / "nucleotides.tsv", sep="\t")
+    assert len(rows) == 4 * (22 + 10)
+    first = rows[(rows["row"] == 1) & (rows["strand"] == "mirna")]
+    assert "".join(first["nucleotide"]) == LET7
+    assert first["mutate_change"].tolist() == [0] + [-1] * 7 + [0] * 14
+    assert first.loc[1, ["to_A", "to_C", "to_G", "to_U"]].tolist() == [-1, -1, 0, -1]
+    letters, contributions = (np.load(tmp_path / "out" / f"{name}.npz")["arr_0"] for name in ("ohe", "shap"))
+    assert letters.shape == contributions.shape == (4, 4, 10)
+    assert "".join("ACGU"[at] for at in letters[2].argmax(0)) == "GGG" + reverse_complement(LET7[1:8])
+    np.testing.assert_allclose((letters * contributions).sum(1)[0], [0, 0, 0] + [0.375] * 7, atol=1e-6)
+    np.testing.assert_allclose(contributions.sum(1), 0, atol=1e-6)
+    assert (tmp_path / "out" / "summary.txt").read_text().splitlines() == said
+    assert said[-1].startswith(
+        "randomised weights: rank correlation of the same 4 examples: mask +1.00"
+    )  # its weights are one
+    with pytest.raises(InputError, match="no examples"):
+        interpret.explain_files(Toy().eval(), pairs[:0], tmp_path)
+    with pytest.raises(UsageError, match="an export takes gradients or mutate"):
+        interpret.explain_files(Toy().eval(), pairs, tmp_path, methods=["mask"], export=True)
+
+
+def test_the_drawing_has_every_nucleotide_once(pairs):
+    model = models.load("rnaduplex")
+    for found in interpret.explain(model, pairs.iloc[:30], methods=["mask"]):
+        columns, base_pairs = interpret.facing(found, model)
+        mirna, target = found.texts
+        assert "".join(columns["upper"]) == target
+        assert "".join(columns["lower"])[::-1] == mirna
+        assert columns.loc[columns["upper_place"] >= 0, "upper_place"].tolist() == list(range(len(target)))
+        assert columns.loc[columns["lower_place"] >= 0, "lower_place"].tolist() == list(range(len(mirna)))[::-1]
+        paired = columns[columns["sign"] != " "]
+        assert list(zip(paired["lower_place"], paired["upper_place"], strict=True)) == base_pairs
+        assert {a + b for a, b in zip(paired["upper"], paired["lower"], strict=True)} <= rna._PAIRED
+
+
+def test_pictures(pairs, hairpins, tmp_path):
+    for name, examples in (("duplex", pairs), ("hairpin", hairpins)):
+        model = models.load(name)
+        [found] = interpret.explain(model, examples.iloc[[1]], methods=["mutate"])
+        figure = interpret.draw(found, model, ["mutate"])
+        assert len(figure.axes) == 1 + len(found.strands)
+        plot.save(figure, tmp_path / f"{name}.svg")
+    both = interpret.interactions(models.load("duplex"), pairs.iloc[[1]])
+    ax = interpret.draw_interactions(both, models.load("duplex"))
+    assert len(ax.patches) > 6  # the base pairs
+    plot.save(ax, tmp_path / "map.png")
+
+
+# ------------------------------------------------------------------------------------------------------------ command
+
+
+def test_explain_one_pair(run, tmp_path):
+    out, _ = run(f"explain seed --mirna {LET7} --target AAACUACCUCAAA -o out")
+    assert "seed: with 4 nt masked, the logit loses 4.39 within nt 2-8 of the miRNA, 0 within its other nt" in out
+    rows = pd.read_csv(tmp_path / "out" / "nucleotides.tsv", sep="\t")
+    target = rows[rows["strand"] == "target"]
+    assert target["position"].tolist() == list(range(3, 11))
+    assert {"duplex.svg", "duplex.png", "map.tsv", "map.svg", "summary.txt", "run.json"} <= {
+        file.name for file in (tmp_path / "out").iterdir()
+    }
+    columns = ["mirna_position", "target_position", "mirna_nucleotide", "target_nucleotide", "interaction"]
+    assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == columns
+
+
+def test_explain_a_table_in_dna(run, tmp_path, pairs):
+    some = pairs.iloc[:6].assign(target_seq=pairs["target_seq"].str.replace("U", "T").str.lower())
+    some.to_csv(tmp_path / "pairs.tsv", sep="\t", index=False)
+    out, err = run("explain miranda pairs.tsv -o out --method mutate --draw 0")
+    assert "seed (label 1)" in out
+    assert len(pd.read_csv(tmp_path / "out" / "examples.tsv", sep="\t")) == 6
+    assert "profile.svg" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "hint"),
+    [
+        ("seed", 2, "give examples: a table, a data set, or --mirna and --target"),
+        (f"seed --mirna {LET7}", 2, "--mirna and --target"),
+        (f"seed table.tsv --mirna {LET7}", 2, "either a table or --mirna"),
+        ("seed --mirna ACG! --target ACG", 1, "unexpected '!'"),
+        ("hairpin --mirna ACG --target ACG", 2, "--hairpin"),
+        ("hairpin --hairpin GGGAAAACCC --map", 2, "hairpin reads no pairs"),
+        (f"seed --mirna {LET7} --target ACG --refold", 2, "reads no hairpins"),
+        (f"seed --mirna {LET7} --target ACG --method shap", 2, "no method shap"),
+        (f"seed --mirna {LET7} --target ACG --check", 2, "no weights"),
+        ("seed nosuch.tsv", 2, "neither a data set"),
+    ],
+)
+def test_bad_questions_are_one_line(run, tmp_path, arguments, code, hint):
+    _, err = run(f"explain {arguments} -o out --quiet", code=code)
+    assert hint in err
+    assert err.count("\n") <= 2
+    assert not (tmp_path / "out" / "summary.txt").exists()

@@ -730,16 +730,17 @@ def agreement(
         random_state: of the resamples of examples.
         how: other arguments of `explain`.
     """
-    found = []
-    for each in explain(model, examples, methods=[method], **how):
-        same = examples.iloc[[each.row]].assign(**{f"{strand.name}_seq": strand.sequence for strand in each.strands})
-        [again] = explain(other, same, methods=[method], **how)
-        rhos = [
-            _rank_correlation(each.values(one, method), again.values(two, method))
-            for one, two in zip(each.strands, again.strands, strict=True)
+    first = list(explain(model, examples, methods=[method], **how))
+    seen = {f"{name}_seq": [each.strands[n].sequence for each in first] for n, name in enumerate(STRANDS[model.inputs])}
+    second = explain(other, examples.assign(**seen), methods=[method], **how)
+    found = [
+        [
+            _rank_correlation(one.values(a, method), other_one.values(b, method))
+            for a, b in zip(one.strands, other_one.strands, strict=True)
         ]
-        found.append(np.mean(rhos))
-    values = np.array(found)
+        for one, other_one in zip(first, second, strict=True)
+    ]
+    values = np.array(found).mean(1)
     return Agreement(float(values.mean()), *_interval(values, np.arange(len(values)), random_state), len(values))
 
 
@@ -813,7 +814,9 @@ def draw(
         tracks[AXES[method].format(k=k)] = heights
     for name, strand in zip(("upper_place", "lower_place"), strands, strict=False):
         columns[name] = columns[name].where(columns[name] < 0, columns[name] + strand.start)
-    title = f"{models.named(model)}: score {found.score:.3f} (logit {found.logit:.2f}); up: supports it, by {measure}"
+    title = (
+        f"{models.named(model)}: score {found.score:.3f} (logit {found.logit:.2f}); letters up support it ({measure})"
+    )
     names = [strand.name.replace("mirna", "miRNA") for strand in strands]
     return plot.strands(columns, tracks, names=names, title=title)
 

@@ -441,7 +441,7 @@ def strands(
         title: of the picture.
     """
     n, width = len(tracks), max(0.15 * len(table) + 1.1, 4.5)
-    heights = [1.0] * n + [0.62] + [1.0] * n * (len(names) - 1)
+    heights = [1.0] * n + [0.9] + [1.0] * n * (len(names) - 1)
     figure = Figure(figsize=(width, 0.5 + 0.95 * sum(heights)), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     places = [*range(n), *range(n + 1, 2 * n + 1)]
@@ -454,13 +454,13 @@ def strands(
         low, high = min(known.min(initial=0), 0), max(known.max(initial=0), 1e-9)  # of both strands the same
         axes[place].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         axes[place].set_ylabel(f"{names[strand]}\n{name}", fontsize=7)
-        axes[place].tick_params(bottom=False, labelsize=7)
+        axes[place].tick_params(bottom=False, labelbottom=False, labelsize=7)
         axes[place].yaxis.set_major_locator(MaxNLocator(3))
         _plain(axes[place])
         axes[place].spines["bottom"].set_visible(False)
     middle = axes[n]
     centred: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
-    for y, column in ((0.68, "upper"), (0.5, "sign"), (0.32, "lower")):
+    for y, column in ((0.7, "upper"), (0.5, "sign"), (0.3, "lower")):
         for x, text in enumerate(table[column]):
             middle.text(x, y, text, fontsize=8, family="monospace", **centred)
     for y, column in ((0.95, "upper_place"), (0.05, "lower_place")):
