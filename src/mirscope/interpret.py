@@ -523,6 +523,7 @@ def table(found: Sequence[Explanation], examples: pd.DataFrame, methods: Sequenc
 
 REGIONS = {
     "seed": ("nt 2-8 of the miRNA", "its other nt"),
+    "miRNA": ("the nt of the miRNA", "those of the target"),
     "supplementary": ("nt 13-16 of the miRNA", "its other nt from nt 9 on"),
     "paired": ("the paired nt of the hairpin", "its unpaired nt"),
     "loop": ("the terminal loop of the hairpin", "its other nt"),
@@ -560,22 +561,26 @@ class Tally:
             label: it is counted with those of this label.
             group: examples of one group are no independent ones, such as the sites of a miRNA.
         """
-        for strand in found.strands:
-            structure = found.texts[1] if strand.name == "hairpin" else ""
-            for method in self.methods:
+        for method in self.methods:
+            supports = []
+            for strand in found.strands:
                 for measure in _measures(method):
                     units = found.units(strand, method, measure)
                     if not np.isnan(units).any():
                         self._count((label, strand.name, method, measure), units)
-                support = found.units(strand, method, self.measure) * _sign(method)
-                width = len(strand.sequence) - len(support) + 1
+                supports.append(found.units(strand, method, self.measure) * _sign(method))
+                width = len(strand.sequence) - len(supports[-1]) + 1
+                structure = found.texts[1] if strand.name == "hairpin" else ""
                 for name, parts in regions(strand, structure).items():
-                    inside, outside = (
-                        support[np.lib.stride_tricks.sliding_window_view(part, width).all(1)] for part in parts
-                    )
-                    if len(inside) and len(outside) and not np.isnan(support).any():
-                        own = (group, float(inside.mean()), float(outside.mean()))
-                        self._regions.setdefault((label, name, method), []).append(own)
+                    whole = [np.lib.stride_tricks.sliding_window_view(part, width).all(1) for part in parts]
+                    self._hold((label, name, method), group, *(supports[-1][part] for part in whole))
+            if len(supports) == 2:
+                self._hold((label, "miRNA", method), group, *supports)
+
+    def _hold(self, key: tuple[str, str, str], group: str, inside: Array, outside: Array) -> None:
+        """Hold the support of some runs or nucleotides against that of others of the same example."""
+        if len(inside) and len(outside) and not np.isnan([inside.sum(), outside.sum()]).any():
+            self._regions.setdefault(key, []).append((group, float(inside.mean()), float(outside.mean())))
 
     def _count(self, key: tuple[str, str, str, str], units: Array) -> None:
         sums = self._sums.get(key, np.zeros((3, 0)))
@@ -643,6 +648,10 @@ _DONE = {
 }
 
 
+VERDICTS = {1: "visible", 0: "not visible", -1: "the other way round"}
+"""Whether the interval of a difference lies above 0, holds it, or lies below."""
+
+
 def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
     """A sentence for each row of `Tally.regions`, with its numbers and what they allow to say.
 
@@ -656,7 +665,7 @@ def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
         if np.isnan(row["low"]):
             what += f" ({row['n']:,} example{'s' * (row['n'] != 1)}: no interval)"
         else:
-            verdict = "visible" if row["low"] > 0 else "the other way round" if row["high"] < 0 else "not visible"
+            verdict = VERDICTS[(row["low"] > 0) - (row["high"] < 0)]
             what += " (95 % {low:+.3g} to {high:+.3g}; {n:,} examples in {n_groups:,} groups): ".format(**row) + verdict
         label = f" (label {row['label']})" if row["label"] else ""
         found.append(f"{row['region']}{label}: {told}; {what}")
@@ -921,7 +930,7 @@ def explain_files(
 
     Raises:
         InputError: no examples.
-        UsageError: an export needs gradients or `mutate`.
+        UsageError: an export needs gradients or `mutate`; a check needs weights.
     """
     if not len(examples):
         raise InputError("no examples to explain; expected at least one")
@@ -930,6 +939,7 @@ def explain_files(
     if export and not {*chosen} & {"mutate", *BY_GRADIENT}:
         raise UsageError("an export takes gradients or mutate; masks say nothing of single letters")
     how: dict[str, Any] = {"k": k, "refold": refold, "batch_size": batch_size}
+    other = randomised(model) if check else None
     tally, exported, drawn, rows = Tally(chosen, measure), _Export(model, chosen), [], []
     group = examples[f"{model.inputs[0]}_seq"].tolist()
     label = examples["label"].astype(str).tolist() if "label" in examples else [""] * len(examples)
@@ -957,8 +967,8 @@ def explain_files(
     profile, regions = tally.profile(), tally.regions()
     written = {"examples": whole[["row", *ids, *names[1:]]], "profile": profile, "regions": regions}
     said = words(regions, k=k)
-    if check:
-        said.append(_checked(model, examples, chosen, how))
+    if other is not None:
+        said.append(_checked(model, other, examples, chosen, how))
     pictures: dict[str, Figure | Axes] = {}
     for found in drawn:
         name = "" if len(examples) == 1 else f"_{found.row + 1}"
@@ -993,12 +1003,12 @@ CHECKED = 50
 """Examples that are explained once more by randomised weights."""
 
 
-def _checked(model: Model, examples: pd.DataFrame, methods: Sequence[Method], how: dict[str, Any]) -> str:
+def _checked(model: Model, other: Model, examples: pd.DataFrame, methods: Sequence[Method], how: dict[str, Any]) -> str:
     """What the check by randomised weights says."""
     some = examples.iloc[:CHECKED]
     parts = []
     for method in methods:
-        found = agreement(model, randomised(model), some, method=method, **how)
+        found = agreement(model, other, some, method=method, **how)
         interval = "" if np.isnan(found.low) else f" (95 % {found.low:+.2f} to {found.high:+.2f})"
         parts.append(f"{method} {found.value:+.2f}{interval}")
     n = len(some)
