@@ -134,6 +134,8 @@ def test_the_seed_is_seen_and_said(toy):
     assert (row["n"], row["n_groups"]) == (9, 3)
     assert (regions.loc[("seed", "mask"), ["inside", "outside"]] == [4, 0]).all()
     assert regions.loc[("supplementary", "mask"), "difference"] == 0
+    row = regions.loc[("miRNA", "mutate")]
+    assert (row["inside"], row["outside"], row["difference"]) == (7, 7, 0)
     said = interpret.words(tally.regions())
     assert said[0] == (
         "seed (label 1): with 4 nt masked, the logit loses 4 within nt 2-8 of the miRNA, 0 within its other nt; "
@@ -338,7 +340,7 @@ def test_what_does_not_add_up_is_not_shown(caplog):
     found = only(interpret.explain(model, table(target="GGG" + reverse_complement(LET7[1:8])), methods=["gradient"]))
     assert np.isnan(found.values(found.strands[0], "gradient")[:10]).all()
     assert abs(found.completeness_errors["gradient"]) > interpret.TOLERANCE
-    assert "1 of 1: integrated gradients do not add up to the logit, left empty" in caplog.text
+    assert "toy: integrated gradients of 1 of 1 do not add up to the logit, left empty" in caplog.text
 
 
 def test_no_gradients_is_one_line():

@@ -161,7 +161,8 @@ def explain(
             yield replace(found, row=low + found.row)
             n_bad += any(np.isnan(own).any() for strand in found.strands for own in strand.contributions.values())
     if n_bad:
-        log.warning("%d of %d: integrated gradients do not add up to the logit, left empty", n_bad, len(examples))
+        told = "%s: integrated gradients of %d of %d do not add up to the logit, left empty"
+        log.warning(told, models.named(model), n_bad, len(examples))
 
 
 def possible(model: Model, methods: Sequence[str]) -> tuple[Method, ...]:
@@ -523,7 +524,7 @@ def table(found: Sequence[Explanation], examples: pd.DataFrame, methods: Sequenc
 
 REGIONS = {
     "seed": ("nt 2-8 of the miRNA", "its other nt"),
-    "miRNA": ("the nt of the miRNA", "those of the target"),
+    "miRNA": ("all nt of the miRNA together", "all nt of the target together"),
     "supplementary": ("nt 13-16 of the miRNA", "its other nt from nt 9 on"),
     "paired": ("the paired nt of the hairpin", "its unpaired nt"),
     "loop": ("the terminal loop of the hairpin", "its other nt"),
@@ -575,7 +576,7 @@ class Tally:
                     whole = [np.lib.stride_tricks.sliding_window_view(part, width).all(1) for part in parts]
                     self._hold((label, name, method), group, *(supports[-1][part] for part in whole))
             if len(supports) == 2:
-                self._hold((label, "miRNA", method), group, *supports)
+                self._hold((label, "miRNA", method), group, *(support.sum(keepdims=True) for support in supports))
 
     def _hold(self, key: tuple[str, str, str], group: str, inside: Array, outside: Array) -> None:
         """Hold the support of some runs or nucleotides against that of others of the same example."""
@@ -609,7 +610,7 @@ class Tally:
         """Support within regions and outside them, paired by example, with bootstrap intervals over groups.
 
         Returns:
-            Columns: label, region, method, measure, inside and outside (mean support of a run or nucleotide),
+            Columns: label, region, method, measure, inside and outside (mean support of a run or nucleotide, or a sum),
             difference, low and high (its 95 % interval, from resamples of groups; NaN where there are fewer than two),
             n (examples) and n_groups. A region lies above 0 where it supports binding more than the rest does.
         """
@@ -643,8 +644,8 @@ def _interval(values: Array, groups: NDArray[np.int64], random_state: int) -> tu
 _DONE = {
     "mask": "with {k} nt masked, the {measure} loses {inside:.3g} within {where}, {outside:.3g} within {rest}",
     "mutate": "with a nt changed, the {measure} loses {inside:.3g} at {where}, {outside:.3g} at {rest}",
-    "gradient": "integrated gradients give {inside:.3g} of the logit to each of {where}, {outside:.3g} to {rest}",
-    "deeplift": "DeepLIFT gives {inside:.3g} of the logit to each of {where}, {outside:.3g} to {rest}",
+    "gradient": "integrated gradients give {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
+    "deeplift": "DeepLIFT gives {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
 }
 
 
@@ -660,7 +661,8 @@ def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
     found = []
     for row in cast("list[dict[str, Any]]", table.to_dict("records")):
         where, rest = REGIONS[row["region"]]
-        told = _DONE[row["method"]].format(k=k, where=where, rest=rest, **row)
+        per = "" if row["region"] == "miRNA" else " per nt"
+        told = _DONE[row["method"]].format(k=k, where=where, rest=rest, per=per, **row)
         what = "difference {difference:+.3g}".format(**row)
         if np.isnan(row["low"]):
             what += f" ({row['n']:,} example{'s' * (row['n'] != 1)}: no interval)"
@@ -686,6 +688,7 @@ def randomised(model: Model, *, random_state: int = 0) -> Model:
     if not any(True for _ in model.parameters()):
         raise UsageError(f"{models.named(model)} has no weights to put in another order")
     other, generator = copy.deepcopy(model), torch.Generator().manual_seed(random_state)
+    other.name = f"randomised {models.named(model)}"
     with torch.no_grad():
         for parameter in other.parameters():
             order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
@@ -879,15 +882,19 @@ class _Export:
 
     def write(self, folder: Path) -> list[Path]:
         """`ohe.npz` and `shap.npz`: arrays (n, 4, length), A C G U, 0 beyond the end of short sequences."""
-        length = max(map(len, self.letters), default=0)
         files = [folder / "ohe.npz", folder / "shap.npz"]
-        for path, rows in zip(files, (self.letters, self.contributions), strict=True):
-            padded = np.zeros((len(rows), length, len(LETTERS)), dtype=rows[0].dtype if rows else np.float32)
-            for row, own in zip(padded, rows, strict=True):
-                row[: len(own)] = own
+        for path, array in zip(files, (_padded(self.letters), _padded(self.contributions)), strict=True):
             with io.atomic(path) as partial, partial.open("wb") as file:
-                np.savez_compressed(file, padded.transpose(0, 2, 1))
+                np.savez_compressed(file, array.transpose(0, 2, 1))
         return files
+
+
+def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Rows (length, 4) of many lengths as one array (n, longest, 4)."""
+    whole = np.zeros((len(rows), max(map(len, rows), default=0), len(LETTERS)), dtype=rows[0].dtype if rows else float)
+    for place, own in zip(whole, rows, strict=True):
+        place[: len(own)] = own
+    return whole
 
 
 def explain_files(
