@@ -8,7 +8,7 @@ import torch
 
 from mirscope import datasets, metrics, models, predict, rna
 from mirscope.errors import UsageError
-from mirscope.models import Unlabelled, deeptarget
+from mirscope.models import Unlabelled, _letters, deeptarget
 
 LET7 = "UGAGGUAGUAGGUUGUAUAGUU"
 SITE = "AACUAUACAACGGCUACCUCA"
@@ -154,7 +154,7 @@ def test_windows_to_learn_from_lie_anywhere_in_the_transcripts(monkeypatch):
 
 
 def test_the_padding_is_at_the_right_after_a_turn():
-    turned = deeptarget._reverse(torch.from_numpy(rna.encode(["ACGNU", "GA", "NACNN", ""], 6)))
+    turned = _letters.reverse(torch.from_numpy(rna.encode(["ACGNU", "GA", "NACNN", ""], 6)))
     assert rna.decode(turned.numpy()) == ["UNGCAN", "AGNNNN", "CANNNN", "NNNNNN"]
 
 

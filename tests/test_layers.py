@@ -26,7 +26,7 @@ LAYERS = [
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},
-    {"heatmap", "enrich", "variants", "discover"},
+    {"heatmap", "enrich", "variants", "discover", "interpret"},
     {"experiment"},
     {"cli"},
 ]

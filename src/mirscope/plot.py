@@ -6,11 +6,13 @@ readers can tell them apart, and so can those of a print.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
+import logomaker
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -19,7 +21,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from mirscope import io, rna
 from mirscope.errors import UsageError
@@ -531,6 +535,160 @@ def exceeding(table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str, ylabe
     _plain(ax)
     _legend(ax)
     return ax
+
+
+def strands(
+    table: pd.DataFrame, tracks: Mapping[str, NDArray[np.float64]], *, names: Sequence[str], title: str = ""
+) -> Figure:
+    """A duplex (or a folded strand) with letters as high as what each nucleotide does, above it and below it.
+
+    Args:
+        table: a row for each column of the drawing: `upper` and `lower` (letters; empty for none), `sign` between them,
+            `upper_place` and `lower_place` (0-based; -1 for none), of which every tenth is written, from 1.
+        tracks: by the name of its axis, heights (strands, columns); a panel for each and strand.
+        names: of the upper strand, and of the lower one where there is one.
+        title: of the picture.
+    """
+    n, width = len(tracks), max(0.15 * len(table) + 1.1, 4.5)
+    heights = [1.0] * n + [0.9] + [1.0] * n * (len(names) - 1)
+    figure = Figure(figsize=(width, 0.5 + 0.95 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    places = [*range(n), *range(n + 1, 2 * n + 1)]
+    panels = [(column, index) for column in range(len(names)) for index in range(n)]
+    letters = (table["upper"], table["lower"])
+    for place, (strand, index) in zip(places, panels, strict=False):
+        name, values = list(tracks.items())[index if strand == 0 else n - 1 - index]
+        _letters(axes[place], letters[strand], values[strand])
+        known = values[np.isfinite(values)]
+        low, high = min(known.min(initial=0), 0), max(known.max(initial=0), 1e-9)  # of both strands the same
+        axes[place].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        axes[place].set_ylabel(f"{names[strand]}\n{name}", fontsize=7)
+        axes[place].tick_params(bottom=False, labelbottom=False, labelsize=7)
+        axes[place].yaxis.set_major_locator(MaxNLocator(3))
+        _plain(axes[place])
+        axes[place].spines["bottom"].set_visible(False)
+    middle = axes[n]
+    centred: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
+    for y, column in ((0.7, "upper"), (0.5, "sign"), (0.3, "lower")):
+        for x, text in enumerate(table[column]):
+            middle.text(x, y, text, fontsize=8, family="monospace", **centred)
+    for y, column in ((0.95, "upper_place"), (0.05, "lower_place")):
+        for x, at in enumerate(table[column].tolist()):
+            if at == 0 or (at % 10 == 9 and at > 0):
+                middle.text(x, y, str(at + 1), fontsize=6, color="#606060", **centred)
+    middle.set(xlim=(-1, len(table)), ylim=(0, 1))
+    middle.set_axis_off()
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+    return figure
+
+
+def _letters(ax: Axes, letters: pd.Series, heights: NDArray[np.float64]) -> None:
+    """Letters of these heights, upside down below 0."""
+    matrix = pd.DataFrame(0.0, index=range(len(letters)), columns=list("ACGU"))
+    for x, (letter, height) in enumerate(zip(letters, heights, strict=True)):
+        if letter in matrix and np.isfinite(height):
+            matrix.loc[x, letter] = height
+    logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    if np.isnan(heights[letters.to_numpy() != ""]).any():
+        ax.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7, color=_GREY)
+
+
+_LETTERS = {"A": PALETTE[2], "C": PALETTE[0], "G": PALETTE[1], "U": PALETTE[5]}
+
+
+def interactions(
+    change: NDArray[np.float64],
+    *,
+    mirna: str,
+    target: str,
+    base_pairs: Sequence[tuple[int, int]] = (),
+    start: int = 0,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """A map of the miRNA (rows, nt 1 on top) against the target (columns): brown above 0, purple below.
+
+    Args:
+        change: (nt of the miRNA, nt of the target).
+        mirna: 5'->3'.
+        target: 5'->3'.
+        base_pairs: places in the miRNA and in the target that get a frame.
+        start: first nt of the target in what it was cut from, for the numbers, which count from 1.
+        ax: where to draw; default a new figure, larger for longer sequences.
+        title: of the colours.
+    """
+    rows, columns = change.shape
+    if ax is None:
+        ax = Figure(figsize=(0.14 * columns + 2, 0.14 * rows + 1), layout="constrained").add_subplot()
+    limit = float(np.abs(change).max()) or 1.0
+    cells = ax.pcolormesh(change, cmap="PuOr_r", vmin=-limit, vmax=limit, rasterized=change.size > 20_000)
+    for row, column in base_pairs:
+        ax.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="black", linewidth=0.9))
+    for axis, text, first in ((ax.xaxis, target, start), (ax.yaxis, mirna, 0)):
+        axis.set_ticks(np.arange(len(text)) + 0.5, list(text), fontsize=6.5)
+        axis.set_tick_params(length=0, pad=1)
+        tens = [at for at in range(len(text)) if at == 0 or (first + at) % 10 == 9]
+        other = ax.secondary_xaxis("top") if axis is ax.xaxis else ax.secondary_yaxis("right")
+        (other.set_xticks if axis is ax.xaxis else other.set_yticks)(
+            [at + 0.5 for at in tens], [str(first + at + 1) for at in tens], fontsize=6.5
+        )
+        other.tick_params(length=2, pad=1)
+        other.spines[:].set_visible(False)
+    ax.set(
+        xlim=(0, columns),
+        ylim=(rows, 0),
+        aspect="equal",
+        xlabel="target 5\u2032\u21923\u2032",
+        ylabel="miRNA 3\u2032\u21905\u2032",
+    )
+    bar = ax.figure.colorbar(cells, ax=ax, pad=0.03, aspect=15, shrink=0.9)
+    bar.set_label(title, fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+    return ax
+
+
+def profile(
+    table: pd.DataFrame, *, shaded: Mapping[str, Sequence[tuple[int, int]]], titles: Mapping[str, str]
+) -> Figure:
+    """Mean and spread by position: a row of panels for each method, a panel for each strand, a line for each label.
+
+    Args:
+        table: columns of `interpret.Tally.profile`, of one measure for each method.
+        shaded: by strand, parts that are marked (0-based, half-open).
+        titles: by method, of its axis.
+    """
+    methods, names = list(table["method"].unique()), list(table["strand"].unique())
+    figure = Figure(figsize=(4.2 * len(names) + 0.6, 2.1 * len(methods) + 0.4), layout="constrained")
+    axes = figure.subplots(len(methods), len(names), squeeze=False, sharex="col", sharey="row")
+    for (row, method), (column, strand) in itertools.product(enumerate(methods), enumerate(names)):
+        ax = axes[row, column]
+        own = table[(table["method"] == method) & (table["strand"] == strand)]
+        for low, high in shaded.get(strand, ()):
+            ax.axvspan(low + 0.5, high + 0.5, color="#EEEEEE", linewidth=0, zorder=0)
+        ax.axhline(0, color=_GREY, linewidth=0.6)
+        for place, (label, line) in enumerate(own.groupby("label", sort=True)):
+            colour, at = PALETTE[place % len(PALETTE)], line["position"] + 1
+            ax.fill_between(
+                at, line["mean"] - line["sd"], line["mean"] + line["sd"], color=colour, alpha=0.2, linewidth=0
+            )
+            name = f"label {label} ({line['n'].max():,})" if label else f"{line['n'].max():,} examples"
+            ax.plot(
+                at,
+                line["mean"],
+                color=colour,
+                linestyle=DASHES[place % len(DASHES)],
+                marker="o",
+                markersize=2.5,
+                label=name,
+            )
+        if row == len(methods) - 1:
+            ax.set_xlabel(f"nt of the {strand.replace('mirna', 'miRNA')}, from its 5\u2032 end")
+        if column == 0:
+            ax.set_ylabel(titles[method], fontsize=8)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _plain(ax)
+    _legend(axes[0, -1])
+    return figure
 
 
 def save(drawing: Figure | Axes, path: str | Path) -> None:

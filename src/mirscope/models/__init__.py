@@ -76,6 +76,11 @@ class Model(nn.Module):
     """Longest target of a pair, nt, of which `encode` makes one window although it is longer than that."""
     numbers: tuple[str, ...] = ()
     """Columns of numbers that `forward` takes after the codes if it is given them; NaN: not known."""
+    soft: bool = False
+    """Whether `forward` takes, in place of the codes of a strand, also weights of its letters (n, length, 5).
+
+    One-hot they give the same logits; mixed they are what gradients by letter need (`_letters`).
+    """
     candidates: ClassVar[Literal["all", "seed", "peaks"]] = "all"
     """What a scan scores, unless the user says otherwise: all windows, those that end with a seed match, or `peaks`."""
     fp_per_kb: ClassVar[float | None] = None

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from mirscope import rna
 from mirscope.errors import UsageError
-from mirscope.models import Model, Unlabelled
+from mirscope.models import Model, Unlabelled, _letters
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Network(Model):
     lengths = (26, 53)
     pretrains = True
     candidates = "seed"
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -123,7 +124,7 @@ class Network(Model):
 
     def _reconstruct(self, name: str, encoder: nn.RNNBase, codes: Tensor) -> None:
         device = self.embed.weight.device
-        codes = codes.to(device) if name == "mirna" else _reverse(codes.to(device))
+        codes = codes.to(device) if name == "mirna" else _letters.reverse(codes.to(device))
         decoder = CELLS[self.config.cell](self.config.encoded, self.config.embedding, batch_first=True).to(device)
         optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=0.01)
         for epoch in range(1, self.config.pretrain_epochs + 1):
@@ -142,13 +143,13 @@ class Network(Model):
         return self._encode(self.mirna_encoder, codes)
 
     def _encode_target(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        return self._encode(self.target_encoder, _reverse(codes))
+        return self._encode(self.target_encoder, _letters.reverse(codes))
 
     def _encode(self, encoder: nn.RNNBase, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Encodings (n, steps, encoded), 0 beyond a sequence's end, and lengths (n,); `steps` is the longest length."""
-        lengths = _used(codes)
-        codes = codes[:, : max(int(lengths.max()), 1)].long()
-        states = encoder(self.embed(codes))[0]
+        lengths = _letters.lengths(codes)
+        codes = codes[:, : max(int(lengths.max()), 1)]
+        states = encoder(_letters.look_up(self.embed.weight, codes, padding=rna.N))[0]
         beyond = torch.arange(codes.shape[1], device=codes.device) >= lengths[:, None]
         return states.masked_fill(beyond[:, :, None], 0), lengths
 
@@ -196,17 +197,6 @@ SEARCH: dict[str, Any] = {
     "bidirectional": (False, True),
 }
 """The paper's variants, and peaks of a one-cycle schedule; the paper gives no learning rate."""
-
-
-def _used(codes: Tensor) -> Tensor:
-    """Lengths (n,) of codes (n, length) without the padding."""
-    return ((codes != rna.N) * torch.arange(1, codes.shape[1] + 1, device=codes.device)).amax(1)
-
-
-def _reverse(codes: Tensor) -> Tensor:
-    """Codes (n, length) 3'->5', the padding still at the right."""
-    order = _used(codes)[:, None] - 1 - torch.arange(codes.shape[1], device=codes.device)
-    return codes.gather(1, order % codes.shape[1])
 
 
 def _windows(transcripts: Sequence[str], length: int, random_state: int) -> NDArray[np.int8]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mirscope.errors import UsageError
 from mirscope.io import KerasModel
-from mirscope.models import Model
+from mirscope.models import Model, _letters
 
 LENGTHS = (30, 60)
 POOLED = 4
@@ -56,6 +56,7 @@ class Network(Model):
 
     stride = 30  # any site of 30 nt lies wholly in a window; the authors cut every 60 nt
     longest = 90
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -113,7 +114,7 @@ class Network(Model):
 
     def _convolve(self, conv: nn.Conv1d, codes: Tensor) -> Tensor:
         """The steps (n, steps, filters) of codes (n, length), normalised."""
-        x = self.letters[codes.long()].transpose(1, 2)  # (n, 4, length)
+        x = _letters.look_up(self.letters, codes).transpose(1, 2)  # (n, 4, length)
         return self.norm_conv(F.max_pool1d(conv(x).relu(), POOLED, stride=1)).transpose(1, 2)
 
     def _classify(self, x: Tensor, *abundances: Tensor | None) -> Tensor:

@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from mirscope import rna
 from mirscope.errors import UsageError
 from mirscope.io import KerasModel
-from mirscope.models import Model
+from mirscope.models import Model, _letters
 
 MIRNA_LENGTH = 26
 
@@ -53,6 +52,7 @@ class Network(Model):
     """miRNA 3'->5', padded to 26 nt, then the target: embedding, convolution, pooling, BiLSTM, dense."""
 
     stride = 15
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Network(Model):
 
     def forward(self, mirna: Tensor, target: Tensor) -> Tensor:
         """Logits (n,) of codes (n, 26) and (n, target_length)."""
-        x = self.embed(torch.cat([_reverse(mirna), target], 1).long())  # (n, 79, 5)
+        x = _letters.look_up(self.embed.weight, torch.cat([_letters.reverse(mirna), target], 1))  # (n, 79, 5)
         if self.config.cnn:
             x = self.dropout(self.conv(x.transpose(1, 2)).relu())  # (n, filters, 68)
             if self.config.pooling:
@@ -114,7 +114,7 @@ class Network(Model):
         first = (length - kernel + 1) // 2  # pooled positions 0..first-1 see the miRNA alone
         last = (length + 1) // 2  # and those from `last` on the window alone
         pooled = (length + self.lengths[1] - kernel + 1) // 2
-        heads = self.embed(_reverse(mirnas).long()).transpose(1, 2)  # (m, 5, 26)
+        heads = self.embed(_letters.reverse(mirnas).long()).transpose(1, 2)  # (m, 5, 26)
         known = F.max_pool1d(self.conv(heads).relu()[:, :, : 2 * first], 2)  # (m, filters, first)
         mirna_inputs = self.lstm.project(known.transpose(1, 2))  # (m, first, 2, 4 hidden)
         tails = self.conv(F.pad(heads[:, :, 2 * first :], (0, kernel - 1)))  # (m, filters, 2 mixed)
@@ -229,13 +229,6 @@ SEARCH: dict[str, Any] = {
     "batch_size": (10, 30, 50, 100, 200),
 }
 """The paper's grid."""
-
-
-def _reverse(mirna: Tensor) -> Tensor:
-    """Codes (n, 26) of the miRNA 3'->5', the padding still at the right."""
-    used = (mirna != rna.N) * torch.arange(1, mirna.shape[1] + 1, device=mirna.device)
-    order = used.amax(1, keepdim=True) - 1 - torch.arange(mirna.shape[1], device=mirna.device)
-    return mirna.gather(1, order % mirna.shape[1])
 
 
 def from_keras(model: KerasModel) -> tuple[dict[str, Any], dict[str, Any]]:
