@@ -424,6 +424,43 @@ def false_rates(curves: pd.DataFrame, ax: Axes | None = None, *, title: str = ""
     return ax
 
 
+_NUCLEOTIDES = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "U": "#D55E00"}
+
+
+def logos(table: pd.DataFrame) -> Figure:
+    """Sequence logos, letters as high as their information (bits): a kernel a row, a method a column.
+
+    Args:
+        table: columns kernel, method, matrix (width, 4; probabilities of A C G U) and note, which stands above the
+            logo; kernels and methods in their order.
+    """
+    import logomaker  # loads pyplot, which nothing else needs
+
+    kernels, methods = table["kernel"].unique(), table["method"].unique()
+    n_rows, n_columns = max(len(kernels), 1), max(len(methods), 1)
+    figure = Figure(figsize=(0.9 + 2.9 * n_columns, 0.5 + 0.85 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for row in table.itertuples():
+        number = list(methods).index(row.method)
+        ax = axes[list(kernels).index(row.kernel), number]
+        ax.set_axis_on()
+        matrix = np.asarray(row.matrix)
+        information = 2 + (matrix * np.log2(np.where(matrix > 0, matrix, 1))).sum(1, keepdims=True)
+        letters = pd.DataFrame(matrix * information, columns=list(rna.ALPHABET[:4]))
+        logomaker.Logo(letters, ax=ax, color_scheme=_NUCLEOTIDES, font_name="DejaVu Sans", show_spines=False)
+        ax.set(ylim=(0, 2), yticks=(0, 2), xticks=(0, len(matrix) - 1), xticklabels=(1, len(matrix)))
+        ax.tick_params(labelsize=6, length=2, pad=1)
+        ax.spines[["left", "bottom"]].set_visible(True)
+        ax.set_title(f"{row.kernel}  {row.note}", fontsize=7, loc="left", pad=2)
+    for ax, method in zip(axes[0], methods, strict=False):
+        ax.annotate(
+            f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold"
+        )
+    return figure
+
+
 def save(drawing: Figure | Axes, path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF by the path's suffix; the same figure gives the same bytes.
 

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from mirscope import rna
 from mirscope.errors import UsageError
-from mirscope.models import Model, Unlabelled
+from mirscope.models import Model, States, Unlabelled, along, used
 
 log = logging.getLogger(__name__)
 
@@ -88,14 +88,18 @@ class Network(Model):
         """Logits (n,) of codes (n, 26) and (n, 53)."""
         return self._classify(self._encode_mirna(mirna), self._encode_target(target))
 
-    @torch.no_grad()
-    def states(self, mirna: Tensor, target: Tensor) -> Tensor:
-        """Hidden states (n, 53, hidden) of the last layer, forward then backward; 0 beyond the end of both strands.
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the last layer, (n, 53, hidden), forward then backward; 0 beyond the end of both strands.
 
-        Position i is nucleotide i of the miRNA from its 5' end and nucleotide i of the target from its 3' end.
+        Step i is nucleotide i of the miRNA from its 5' end and nucleotide i of the target from its 3' end.
         """
-        packed = self._join(self._encode_mirna(mirna), self._encode_target(target))
-        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=max(self.lengths))[0]
+        mirna, target = self._encode_mirna(codes[0]), self._encode_target(codes[1])
+        packed = self._join(mirna, target)
+        values = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=max(self.lengths))[0]
+        step = torch.arange(values.shape[1], device=values.device)
+        opposite = target[1][:, None] - 1 - step
+        on_target = along(opposite, opposite + 1, target[1])
+        return {"rnn": States(values, torch.stack([along(step, step + 1, mirna[1]), on_target], 2))}
 
     def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
         """As the contract says; each miRNA and each window is encoded once."""
@@ -146,7 +150,7 @@ class Network(Model):
 
     def _encode(self, encoder: nn.RNNBase, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Encodings (n, steps, encoded), 0 beyond a sequence's end, and lengths (n,); `steps` is the longest length."""
-        lengths = _used(codes)
+        lengths = used(codes)
         codes = codes[:, : max(int(lengths.max()), 1)].long()
         states = encoder(self.embed(codes))[0]
         beyond = torch.arange(codes.shape[1], device=codes.device) >= lengths[:, None]
@@ -198,14 +202,9 @@ SEARCH: dict[str, Any] = {
 """The paper's variants, and peaks of a one-cycle schedule; the paper gives no learning rate."""
 
 
-def _used(codes: Tensor) -> Tensor:
-    """Lengths (n,) of codes (n, length) without the padding."""
-    return ((codes != rna.N) * torch.arange(1, codes.shape[1] + 1, device=codes.device)).amax(1)
-
-
 def _reverse(codes: Tensor) -> Tensor:
     """Codes (n, length) 3'->5', the padding still at the right."""
-    order = _used(codes)[:, None] - 1 - torch.arange(codes.shape[1], device=codes.device)
+    order = used(codes)[:, None] - 1 - torch.arange(codes.shape[1], device=codes.device)
     return codes.gather(1, order % codes.shape[1])
 
 
