@@ -5,8 +5,9 @@ favourite windows, i.e. each nucleotide at each place in proportion to exp(scale
 matrix holds log2(1 / share) bits. `windows`: the counts of nucleotides in the favourite windows themselves, the best
 `share` of all different windows of a set of pairs. Both say what raises the kernel, not what the network makes of it.
 
-Comparison is TOMTOM's (Gupta et al. 2007) by memelite; q-values are Benjamini and Hochberg's over all comparisons with
-one database. The floor is the same comparison of the same matrices with their positions shuffled.
+Comparison is TOMTOM's (Gupta et al. 2007) by memelite, without the ends of a matrix that say next to nothing; q-values
+are Benjamini and Hochberg's over all comparisons with one database. The floor is the same comparison of the same
+matrices with their positions shuffled.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ MATCH_COLUMNS = (
 
 _UNITS = 64  # kernels at a time along all windows
 _IUPAC = {"A": "A", "C": "C", "G": "G", "U": "U", "AG": "R", "CU": "Y", "AC": "M", "GU": "K", "AU": "W", "CG": "S"}
+EDGE = 0.25
+"""Bits that a position at the end of a matrix has at least, to be compared."""
+SHORTEST = 4
+"""Positions that are compared at least; a shorter matrix is like none (p 1)."""
 _FEWEST = 25  # motifs of a database: memelite takes the background of its p-values from them
 
 
@@ -287,26 +292,43 @@ def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> pd.
     from memelite import tomtom
     from scipy import stats
 
-    if len(known.motifs) < _FEWEST:
-        problem = f"{len(known.motifs)} motifs to compare with; expected {_FEWEST} or more, the background of p-values"
+    spans = [np.array([telling(motif.matrix) for motif in motifs_]) for motifs_ in (found, known.motifs)]
+    ours, theirs = (np.flatnonzero(np.diff(span)[:, 0] >= SHORTEST) for span in spans)
+    if len(theirs) < _FEWEST:
+        problem = f"{len(theirs)} motifs to compare with; expected {_FEWEST} or more, the background of p-values"
         raise InputError(problem)
-    ours, theirs = ([np.ascontiguousarray(motif.matrix.T) for motif in motifs_] for motifs_ in (found, known.motifs))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's, of its caches and threads
-        results = tomtom(ours, theirs, reverse_complement=known.both_strands, n_jobs=threads)
-    p, _, offset, overlap, strand = (result.ravel() for result in results)
-    p = p.clip(0, 1)
+    shape = (len(found), len(known.motifs))
+    p, offset, overlap, strand = (np.full(shape, fill) for fill in (1.0, 0, 0, 0))
+    if len(ours):
+        cut = [
+            [np.ascontiguousarray(motifs_[number].matrix[slice(*span[number])].T) for number in kept]
+            for motifs_, span, kept in ((found, spans[0], ours), (known.motifs, spans[1], theirs))
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numba's, of its caches and threads
+            results = tomtom(*cut, reverse_complement=known.both_strands, n_jobs=threads)
+        cells = np.ix_(ours, theirs)
+        p[cells], overlap[cells], strand[cells] = results[0].clip(0, 1), results[3], results[4]
+        lengths = np.array([len(known.motifs[number].matrix) for number in theirs])
+        begins = np.where(results[4] == 1, lengths - spans[1][theirs, 1], spans[1][theirs, 0])
+        offset[cells] = results[2] + begins - spans[0][ours, :1]
     table = pd.DataFrame(
         {
-            "motif": np.repeat(np.arange(len(ours)), len(theirs)),
-            "known": np.tile(np.arange(len(theirs)), len(ours)),
-            "pvalue": p,
-            "qvalue": stats.false_discovery_control(p),
-            "offset": offset.astype(int),
-            "overlap": overlap.astype(int),
+            "motif": np.repeat(np.arange(shape[0]), shape[1]),
+            "known": np.tile(np.arange(shape[1]), shape[0]),
+            "pvalue": p.ravel(),
+            "qvalue": stats.false_discovery_control(p.ravel()),
+            "offset": offset.ravel(),
+            "overlap": overlap.ravel(),
         }
     )
-    return table.assign(strand=np.where(strand == 1, "-", "+"))
+    return table.assign(strand=np.where(strand.ravel() == 1, "-", "+"))
+
+
+def telling(matrix: Matrix) -> tuple[int, int]:
+    """The positions (start, end) of a matrix that are left without ends of less than `EDGE` bits each."""
+    (places,) = np.nonzero(bits(matrix) >= EDGE)
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
 def shuffled(found: Sequence[Motif], random_state: int) -> list[Motif]:

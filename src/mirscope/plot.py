@@ -6,7 +6,7 @@ readers can tell them apart, and so can those of a print.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from mirscope import io, rna
 from mirscope.errors import UsageError
@@ -458,6 +460,111 @@ def logos(table: pd.DataFrame) -> Figure:
         ax.annotate(
             f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold"
         )
+    return figure
+
+
+def units(
+    layers: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+    table: pd.DataFrame,
+    texts: Sequence[str],
+    duplex: tuple[int, int],
+    *,
+    title: str = "",
+) -> Figure:
+    """What hidden units hold along one pair: a panel for each layer, a unit a row, a step a column.
+
+    Above each panel stand the nucleotides that the steps are about (their middle ones), the duplex is marked under it,
+    and the best unit of the table by a frame.
+
+    Args:
+        layers: values (steps, units) and places (steps, 2 inputs, start and end; -1: none) of each layer.
+        table: columns layer, unit, auroc, best, as `activations.units`.
+        texts: miRNA and target, 5'->3'.
+        duplex: its interval in the target.
+        title: above all.
+    """
+    n_units = [values.shape[1] for values, _ in layers.values()]
+    n_steps = [int((places >= 0).any((1, 2)).sum()) for _, places in layers.values()]
+    high = [max(0.11 * n, 1.6) for n in n_units]
+    figure = Figure(figsize=(max(1.9 + 0.15 * max(n_steps), 6), 0.9 + sum(high) + 0.8 * len(high)), layout="constrained")
+    axes = figure.subplots(len(layers), 1, squeeze=False, height_ratios=high)[:, 0]
+    for ax, (layer, (values, places)) in zip(axes, layers.items(), strict=True):
+        shown = np.flatnonzero((places >= 0).any((1, 2)))
+        most = max(float(np.abs(values).max()), 1e-12)
+        cells = ax.pcolormesh(values[shown].T, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
+        figure.colorbar(cells, ax=ax, pad=0.01, fraction=0.03).ax.tick_params(labelsize=7)
+        middle = np.where(places[shown, :, 0] < 0, -1, places[shown].sum(2) // 2)
+        lines = [[text[place] if place >= 0 else " " for place in middle[:, i]] for i, text in enumerate(texts)]
+        ax.xaxis.tick_top()
+        ax.set_xticks(np.arange(len(shown)) + 0.5, ["\n".join(pair) for pair in zip(*lines, strict=True)], fontsize=6.5)
+        ax.set_yticks([0.5, values.shape[1] - 0.5], [0, values.shape[1] - 1], fontsize=7)
+        ax.set_ylabel(f"unit of {layer}", fontsize=8)
+        ax.tick_params(length=0, pad=2)
+        within = (middle[:, 1] >= duplex[0]) & (middle[:, 1] < duplex[1])
+        _marked(ax, within, -0.035 * values.shape[1])
+        for row in table[(table["layer"] == layer) & table["best"]].itertuples():
+            ax.add_patch(
+                Rectangle((0, row.unit), len(shown), 1, fill=False, edgecolor="black", linewidth=1.4, clip_on=False)
+            )
+            note = f"unit {row.unit} follows the site best (AUROC {row.auroc:.2f} in pairs that did not choose it)"
+            ax.annotate(note, (0, -3), xycoords="axes points", fontsize=7, va="top", annotation_clip=False)
+        ax.set_ylim(-0.06 * values.shape[1], values.shape[1])
+        ax.spines[:].set_visible(False)
+    axes[0].set_title(f"{title}\nupper letters miRNA, lower target; black bar: duplex", fontsize=8, loc="left")
+    return figure
+
+
+def _marked(ax: Axes, within: NDArray[np.bool_], height: float) -> None:
+    """A bar at this height under the columns that are within."""
+    for column in np.flatnonzero(within):
+        ax.plot([column, column + 1], [height, height], color="black", linewidth=3, solid_capstyle="butt")
+
+
+def attention(
+    maps: NDArray[Any], change: NDArray[Any], texts: Sequence[str], duplex: tuple[int, int], *, title: str = ""
+) -> Figure:
+    """Attention of one pair by layer and head, and below what each stretch of the target is attended and matters.
+
+    Args:
+        maps: weights (layers, heads, places of the miRNA, places of the target), 0 where there is padding.
+        change: of the logit when the run that begins at each nucleotide of the target is hidden; NaN beyond.
+        texts: miRNA and target, 5'->3'.
+        duplex: its interval in the target.
+        title: above all.
+    """
+    layers, heads = maps.shape[:2]
+    rows, columns = (int((maps.sum((0, 1, other)) > 0).sum()) for other in (3, 2))
+    figure = Figure(figsize=(1.35 * heads + 0.8, 0.75 * layers + 3.0), layout="constrained")
+    grid = figure.add_gridspec(layers + 1, heads, height_ratios=[1] * layers + [2.4])
+    figure.suptitle(f"{title}; attention of the miRNA (rows, 5' on top) to the target (columns, 5' left)", fontsize=8)
+    for layer, head in np.ndindex(layers, heads):
+        ax = figure.add_subplot(grid[layer, head])
+        ax.pcolormesh(maps[layer, head, :rows, :columns], cmap="viridis_r", rasterized=True)
+        ax.set(xticks=[], yticks=[], ylim=(rows, 0))
+        if layer == 0:
+            ax.set_title(f"head {head + 1}", fontsize=7, pad=2)
+        if head == 0:
+            ax.set_ylabel(f"layer {layer + 1}", fontsize=7)
+        ax.axvline(duplex[0], color="black", linewidth=0.7)
+        ax.axvline(duplex[1], color="black", linewidth=0.7)
+    ax = figure.add_subplot(grid[layers, :])
+    to = maps.sum((0, 1, 2))[:columns]
+    ax.bar(np.arange(columns) + 0.5, to / to.sum(), width=1, color=PALETTE[4], label="attention, mean of all heads")
+    ax.set_xlim(0, len(texts[1]))
+    ax.set_xticks(np.arange(len(texts[1])) + 0.5, list(texts[1]), fontsize=7)
+    ax.set_ylabel("share of attention", fontsize=8)
+    ax.tick_params(labelsize=7)
+    beside = ax.twinx()
+    beside.plot(
+        np.arange(len(change)) + 0.5, change, color=PALETTE[5], marker=".", label="change of the logit when hidden"
+    )
+    beside.axhline(0, color=_GREY, linewidth=0.6)
+    beside.set_ylabel("logit, hidden − as it is", fontsize=8)
+    beside.tick_params(labelsize=7)
+    ax.axvspan(*duplex, color="#E0E0E0", zorder=0, label="duplex")
+    handles = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[0]]
+    labels = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[1]]
+    ax.legend(handles, labels, frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderpad=0)
     return figure
 
 
