@@ -21,9 +21,11 @@ LAYERS = [
     {"negatives"},
     {"background", "repression"},
     {"predict"},
+    {"perturb"},
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
-    {"heatmap", "enrich", "variants", "discover"},
+    {"heatmap", "enrich", "variants", "discover", "activations", "clusters"},
+    {"motifs"},
     {"experiment"},
     {"cli"},
 ]

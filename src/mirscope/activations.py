@@ -45,6 +45,7 @@ HEAD_COLUMNS = (
     "layer",
     "head",
     "in_duplex",
+    "duplex",
     "correlation",
     "low",
     "high",
@@ -70,7 +71,7 @@ class Sites:
 
 
 def sites(model: Model, pairs: pd.DataFrame) -> Sites:
-    """The positive pairs (all, where they have no label) of which RNAduplex knows a duplex that is not the whole target.
+    """The positive pairs (all, where they have no label) that have a duplex and a target beyond it.
 
     Raises:
         InputError: fewer than `FEWEST`.
@@ -256,9 +257,9 @@ def attention(model: Model, found: Sites, *, width: int = 4, random_state: int =
         batch_size: pairs at a time.
 
     Returns:
-        Of each head, mean over pairs: the share of its attention on places whose middle is in the duplex; Spearman's
-        correlation of attended and change, with a 95 % interval (bootstrap of pairs); the same with the attention that
-        another miRNA pays to the target; and with the attention that the same place gets on average.
+        Of each head, mean over pairs: the share of its attention on places whose middle is in the duplex, and the share
+        of the target that is; Spearman's correlation of attended and change, with a 95 % interval (bootstrap of pairs);
+        the same with the attention that another miRNA pays to the target; and with what the same place gets on average.
 
     Raises:
         UsageError: the model does not attend.
@@ -271,6 +272,7 @@ def attention(model: Model, found: Sites, *, width: int = 4, random_state: int =
     other[found.other < 0] = np.nan
     rows = []
     n, layers, heads = own.shape[:3]
+    expected = float((np.diff(found.duplexes)[:, 0] / used(found.codes[1]).numpy()).mean())
     average = column_means(own)[None]
     for layer, head in [(-1, -1), *np.ndindex(layers, heads)]:
         pick = (slice(None), layer, head) if layer >= 0 else ()
@@ -280,7 +282,16 @@ def attention(model: Model, found: Sites, *, width: int = 4, random_state: int =
         mean, low, high = mean_interval(correlations(here, change)[:, None], random_state)
         controls = (correlations(each, change) for each in (there, np.broadcast_to(usual, here.shape)))
         rows.append(
-            (layer + 1, head + 1, share.mean(), mean[0], low[0], high[0], *(float(column_means(each)) for each in controls))
+            (
+                layer + 1,
+                head + 1,
+                share.mean(),
+                expected,
+                mean[0],
+                low[0],
+                high[0],
+                *(float(column_means(each)) for each in controls),
+            )
         )
     attended = own.mean((1, 2))
     known = ~np.isnan(attended) & ~np.isnan(change)

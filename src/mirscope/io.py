@@ -1268,7 +1268,7 @@ def _meme_rows(
 ) -> NDArray[np.float64]:
     """The rows of a matrix, which `lines` stands before; without a width, up to a line without numbers."""
     rows: list[list[float]] = []
-    for number, line in lines:  # noqa: B020 (the last line seen)
+    for number, line in lines:
         if width is None and not line.strip():
             break
         try:

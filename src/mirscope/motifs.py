@@ -334,9 +334,7 @@ def telling(matrix: Matrix) -> tuple[int, int]:
 def shuffled(found: Sequence[Motif], random_state: int) -> list[Motif]:
     """The matrices with their positions in another order, each in its own: as rich in letters and as sharp."""
     generator = np.random.default_rng(random_state)
-    return [
-        Motif(motif.id, motif.name, generator.permutation(motif.matrix, axis=0), motif.n_sites) for motif in found
-    ]
+    return [Motif(motif.id, motif.name, generator.permutation(motif.matrix, axis=0), motif.n_sites) for motif in found]
 
 
 def matches(

@@ -457,9 +457,7 @@ def logos(table: pd.DataFrame) -> Figure:
         ax.spines[["left", "bottom"]].set_visible(True)
         ax.set_title(f"{row.kernel}  {row.note}", fontsize=7, loc="left", pad=2)
     for ax, method in zip(axes[0], methods, strict=False):
-        ax.annotate(
-            f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold"
-        )
+        ax.annotate(f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold")
     return figure
 
 
@@ -478,7 +476,7 @@ def units(
 
     Args:
         layers: values (steps, units) and places (steps, 2 inputs, start and end; -1: none) of each layer.
-        table: columns layer, unit, auroc, best, as `activations.units`.
+        table: columns layer, unit, best and the AUROCs, as `activations.units`.
         texts: miRNA and target, 5'->3'.
         duplex: its interval in the target.
         title: above all.
@@ -486,7 +484,9 @@ def units(
     n_units = [values.shape[1] for values, _ in layers.values()]
     n_steps = [int((places >= 0).any((1, 2)).sum()) for _, places in layers.values()]
     high = [max(0.11 * n, 1.6) for n in n_units]
-    figure = Figure(figsize=(max(1.9 + 0.15 * max(n_steps), 6), 0.9 + sum(high) + 0.8 * len(high)), layout="constrained")
+    figure = Figure(
+        figsize=(max(1.9 + 0.15 * max(n_steps), 6), 0.9 + sum(high) + 0.8 * len(high)), layout="constrained"
+    )
     axes = figure.subplots(len(layers), 1, squeeze=False, height_ratios=high)[:, 0]
     for ax, (layer, (values, places)) in zip(axes, layers.items(), strict=True):
         shown = np.flatnonzero((places >= 0).any((1, 2)))
@@ -506,11 +506,14 @@ def units(
             ax.add_patch(
                 Rectangle((0, row.unit), len(shown), 1, fill=False, edgecolor="black", linewidth=1.4, clip_on=False)
             )
-            note = f"unit {row.unit} follows the site best (AUROC {row.auroc:.2f} in pairs that did not choose it)"
+            note = f"unit {row.unit} follows the site best: AUROC {row.auroc:.2f} in pairs that did not choose it"
+            note += f" (with another miRNA {row.auroc_other_mirna:.2f}, the place alone {row.auroc_place:.2f})"
             ax.annotate(note, (0, -3), xycoords="axes points", fontsize=7, va="top", annotation_clip=False)
         ax.set_ylim(-0.06 * values.shape[1], values.shape[1])
         ax.spines[:].set_visible(False)
-    axes[0].set_title(f"{title}\nupper letters miRNA, lower target; black bar: duplex", fontsize=8, loc="left")
+    turned = any((np.diff(places[:, 1, 0][places[:, 1, 0] >= 0]) < 0).any() for _, places in layers.values())
+    lower = "target from its 3' end" if turned else "target"
+    axes[0].set_title(f"{title}\nupper letters miRNA, lower {lower}; black bar: duplex", fontsize=8, loc="left")
     return figure
 
 
@@ -553,6 +556,7 @@ def attention(
     ax.set_xlim(0, len(texts[1]))
     ax.set_xticks(np.arange(len(texts[1])) + 0.5, list(texts[1]), fontsize=7)
     ax.set_ylabel("share of attention", fontsize=8)
+    ax.set_xlabel("nt of the target with which a place, or a hidden run, begins", fontsize=8)
     ax.tick_params(labelsize=7)
     beside = ax.twinx()
     beside.plot(
@@ -565,6 +569,57 @@ def attention(
     handles = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[0]]
     labels = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[1]]
     ax.legend(handles, labels, frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderpad=0)
+    return figure
+
+
+def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    """A tree of miRNAs beside their profiles, clusters told apart by colour and number.
+
+    Args:
+        linkage: scipy's.
+        profiles: miRNAs (index) x places, in the order of the tree's leaves.
+        table: columns mirna_id, cluster, cluster_stability (NaN: not known), in the same order.
+    """
+    from scipy.cluster.hierarchy import dendrogram as tree
+
+    n, line = len(table), 0.15
+    written = n <= _IDS
+    figure = Figure(figsize=(8.5, max(1.2 + (line * n if written else 22), 2.5)), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.6])
+    branches = tree(linkage, no_plot=True)
+    for x, y in zip(branches["icoord"], branches["dcoord"], strict=True):
+        left.plot(y, x, color="#404040", linewidth=0.8)
+    left.set(ylim=(10 * n, 0), yticks=[], xlabel="1 − correlation")
+    left.invert_xaxis()
+    _plain(left, left=False)
+    values = profiles.to_numpy()
+    most = max(float(np.abs(values).max()), 1e-12)
+    cells = right.pcolormesh(values, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
+    figure.colorbar(cells, ax=right, pad=0.01, aspect=40, shrink=min(1, 25 / n)).set_label(
+        "fall of the score when hidden", fontsize=8
+    )
+    right.set(ylim=(n, 0), xlabel="first hidden nt of the miRNA")
+    right.set_xticks(np.arange(values.shape[1]) + 0.5, profiles.columns, fontsize=7)
+    right.tick_params(length=0)
+    clusters = table["cluster"].to_numpy()
+    if written:
+        right.set_yticks(np.arange(n) + 0.5, table["mirna_id"], fontsize=6.5)
+        for label, cluster in zip(right.get_yticklabels(), clusters, strict=True):
+            label.set_color(PALETTE[(cluster - 1) % len(PALETTE)])
+    else:
+        right.set(yticks=[], ylabel=f"{n:,} miRNAs")
+    begins = np.flatnonzero(np.diff(clusters, prepend=-1))
+    for low, high in zip(begins, [*begins[1:], n], strict=True):
+        colour = PALETTE[(clusters[low] - 1) % len(PALETTE)]
+        left.plot([0, 0], [10 * low + 1, 10 * high - 1], color=colour, linewidth=5, solid_capstyle="butt")
+        stability = table["cluster_stability"].iloc[low]
+        note = f"{clusters[low]}" if np.isnan(stability) else f"{clusters[low]} (stability {stability:.2f})"
+        left.annotate(
+            note, (0, 5 * (low + high)), xytext=(-7, 0), textcoords="offset points", ha="right", va="center", fontsize=7
+        ).set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8})
+        if low:
+            right.axhline(low, color="black", linewidth=0.8)
+    right.spines[:].set_visible(False)
     return figure
 
 
