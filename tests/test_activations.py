@@ -143,7 +143,7 @@ def test_masked_logits_by_hand():
         perturb.masked_logits(model, table, "target", width=41)
 
 
-# ------------------------------------------------------------------------------------------------ states of the networks
+# ----------------------------------------------------------------------------------------------- states of networks
 
 MAKES = {
     "dmiso": {},
@@ -196,7 +196,9 @@ def test_a_step_sees_its_nucleotides(name):
     def steps(*given):
         if hasattr(model, "_convolve") and name.startswith("mitar"):
             return model._convolve(*given)[0]
-        joined = [model._convolve(conv, part) for conv, part in zip((model.conv_mirna, model.conv_target), given)]
+        joined = [
+            model._convolve(conv, part) for conv, part in zip((model.conv_mirna, model.conv_target), given, strict=True)
+        ]
         return torch.cat(joined, 1)[0]
 
     read = steps(*codes)

@@ -232,7 +232,8 @@ def test_the_other_strand_counts_for_dna_only():
     planted = others.motifs[5].matrix
     turned = Motif("planted", "", planted[::-1, ::-1])
     best = motifs.compare([turned], others).sort_values("pvalue").iloc[0]
-    assert (best["known"], best["strand"], best["offset"], best["overlap"]) == (5, "-", 0, len(planted))
+    start, end = motifs.telling(planted)  # what is compared of it
+    assert (best["known"], best["strand"], best["offset"], best["overlap"]) == (5, "-", 0, end - start)
     one = motifs.compare([turned], MotifSet(others.motifs))
     assert (one["strand"] == "+").all()
     assert one.loc[one["known"] == 5, "pvalue"].item() > 1e-3
@@ -277,7 +278,7 @@ def test_a_kernel_for_let7_sites_finds_the_seed(tmp_path):
     assert similar["motif_name"].tolist() == ["let-7", "let-7"]
     assert similar["motif_id"].tolist() == ["GAGGUAG", "CUACCUC"]
     assert summary.loc[0, ["n_kernels", "n_similar"]].tolist() == [2, 2]
-    assert summary.loc[0, "floor_most"] <= 1
+    assert 0 <= summary.loc[0, "floor_mean"] <= summary.loc[0, "floor_most"] <= 2
     files = motifs.write(found, similar, summary, tmp_path / "out", settings={"model": "toy"})
     assert [path.name for path in files][:4] == ["kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme"]
     assert [motif.id for motif in io.read_meme(files[3]).motifs] == ["target0_weights", "mirna0_weights"]
@@ -291,10 +292,9 @@ def test_a_planted_rbp_motif_comes_first(data_path):
     data_path("rbp_attract_2017_12")
     others = motifs.database("rbp")
     number = next(i for i, motif in enumerate(others.motifs) if motif.id == "PUM2_A")
-    found = motifs.compare([others.motifs[number]], others).sort_values("pvalue", kind="stable")
-    best = found[found["pvalue"] == found["pvalue"].min()]["known"]
-    assert number in best.tolist()
-    assert all(others.motifs[i].id.startswith("PUM") for i in best)
+    found = motifs.compare([others.motifs[number]], others)
+    assert found["pvalue"][number] == found["pvalue"].min() < 1e-6
+    assert (found["offset"][number], found["qvalue"][number] < 0.001) == (0, True)
 
 
 def test_logos_are_as_high_as_their_information():

@@ -220,14 +220,15 @@ def column_means(values: Array) -> Array:
 
 
 def mean_interval(values: Array, random_state: int) -> tuple[Array, Array, Array]:
-    """Means (columns,) of rows, NaN left out, and 95 % intervals from bootstrap resamples of the rows."""
+    """Means (columns,) of rows, NaN left out, and 95 % intervals from bootstrap resamples of the rows; NaN for none."""
     generator = np.random.default_rng(random_state)
     known = ~np.isnan(values)
     counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), _RESAMPLES).astype(float)
     with np.errstate(invalid="ignore"):
         means = (counts @ np.where(known, values, 0)) / (counts @ known)
-    low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)
-    return column_means(values), low, high
+    bounds = np.full((2, values.shape[1]), np.nan)
+    bounds[:, known.any(0)] = np.nanpercentile(means[:, known.any(0)], [2.5, 97.5], axis=0)
+    return column_means(values), bounds[0], bounds[1]
 
 
 # ----------------------------------------------------------------------------------------------------------- attention

@@ -537,7 +537,7 @@ def attention(
     """
     layers, heads = maps.shape[:2]
     rows, columns = (int((maps.sum((0, 1, other)) > 0).sum()) for other in (3, 2))
-    figure = Figure(figsize=(1.35 * heads + 0.8, 0.75 * layers + 3.0), layout="constrained")
+    figure = Figure(figsize=(max(1.35 * heads + 0.8, 8), 0.75 * layers + 3.2), layout="constrained")
     grid = figure.add_gridspec(layers + 1, heads, height_ratios=[1] * layers + [2.4])
     figure.suptitle(f"{title}; attention of the miRNA (rows, 5' on top) to the target (columns, 5' left)", fontsize=8)
     for layer, head in np.ndindex(layers, heads):
@@ -595,9 +595,11 @@ def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFram
     values = profiles.to_numpy()
     most = max(float(np.abs(values).max()), 1e-12)
     cells = right.pcolormesh(values, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
-    figure.colorbar(cells, ax=right, pad=0.01, aspect=40, shrink=min(1, 25 / n)).set_label(
-        "fall of the score when hidden", fontsize=8
-    )
+    bar = figure.colorbar(cells, ax=right, pad=0.01, aspect=40, shrink=min(1, 25 / n))
+    bar.set_label("fall of the score when hidden", fontsize=8)
+    for ax in (left, right, bar.ax):
+        ax.tick_params(labelsize=7)
+        ax.xaxis.label.set_size(8)
     right.set(ylim=(n, 0), xlabel="first hidden nt of the miRNA")
     right.set_xticks(np.arange(values.shape[1]) + 0.5, profiles.columns, fontsize=7)
     right.tick_params(length=0)
