@@ -71,6 +71,8 @@ def test_real_file_is_the_one_of_the_catalogue(name):
         assert content.count(b"\n") - 1 == item.rows
     elif item.kind == "fastq":
         assert content.count(b"\n") == 4 * item.rows
+    elif item.kind == "motifs":
+        assert content.count(b"\nMOTIF ") == item.rows
     elif item.rows is not None:
         assert content.count(b">") == item.rows
 

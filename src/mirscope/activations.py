@@ -394,7 +394,7 @@ def write(
         table = units(model, found, random_state=random_state)
         files.append(folder / "units.tsv")
         io.write_tsv(table, files[-1], UNIT_COLUMNS)
-        report["best_unit"] = table[table["best"]].iloc[0].drop("best").to_dict()
+        report["best_unit"] = runs.known(table[table["best"]].iloc[0].drop("best").to_dict())
         layers = {layer: (s.values[0].numpy(), s.places[0].numpy()) for layer, s in _states(model, pair).items()}
         figure = plot.units(layers, table, texts, tuple(found.duplexes[drawn]), title=title)
         files += _save(figure, folder / "units")
@@ -403,8 +403,8 @@ def write(
         files += [folder / "attention.tsv", folder / "masked.tsv"]
         io.write_tsv(result.heads, files[-2], HEAD_COLUMNS)
         io.write_tsv(result.masked, files[-1], list(result.masked.columns))
-        report["attention"] = result.heads.iloc[0].to_dict()
-        report["masked"] = result.masked.to_dict("records")
+        report["attention"] = runs.known(result.heads.iloc[0].to_dict())
+        report["masked"] = [runs.known(row) for row in result.masked.to_dict("records")]
         with torch.inference_mode():
             maps = model.attention(*(part.to(predict.device_of(model)) for part in pair))[0].cpu().numpy()
         base, masked = perturb.masked_logits(model, found.pairs.iloc[[drawn]], "target", width=width)

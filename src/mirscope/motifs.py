@@ -301,7 +301,7 @@ def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> pd.
     p, offset, overlap, strand = (np.full(shape, fill) for fill in (1.0, 0, 0, 0))
     if len(ours):
         cut = [
-            [np.ascontiguousarray(motifs_[number].matrix[slice(*span[number])].T) for number in kept]
+            [np.ascontiguousarray(motifs_[number].matrix[slice(*span[number])].T) for number in kept.tolist()]
             for motifs_, span, kept in ((found, spans[0], ours), (known.motifs, spans[1], theirs))
         ]
         with warnings.catch_warnings():
@@ -453,21 +453,23 @@ def write(
     figure = plot.logos(_drawn(found, similar, logos))
     for path in files[4:6]:
         plot.save(figure, path)
-    runs.write_json(files[6], (settings or {}) | {"summary": summary.to_dict("records")} | runs.environment())
+    report = {"summary": [runs.known(row) for row in summary.to_dict("records")]}
+    runs.write_json(files[6], (settings or {}) | report | runs.environment())
     return files
 
 
 def _drawn(found: KernelMotifs, similar: pd.DataFrame, n: int) -> pd.DataFrame:
     """The kernels to draw: columns kernel, method, matrix, note."""
     best = similar.sort_values("qvalue", kind="stable").drop_duplicates(["kernel", "method"])
-    table = found.table.assign(matrix=[motif.matrix for motif in found.motifs])
+    table = found.table.assign(matrix=pd.Series([motif.matrix for motif in found.motifs], dtype=object))
     table = table.merge(best[["kernel", "method", "motif_id", "motif_name", "qvalue"]], how="left")
     first = table.groupby("kernel", sort=False).agg(q=("qvalue", "min"), bits=("bits", "max"))
     kept = first.sort_values(["q", "bits"], ascending=[True, False], kind="stable").index[:n]
     table = table[table["kernel"].isin(kept)]
+    names = table["motif_name"].where(table["motif_name"].fillna("") != "", table["motif_id"])
     table["note"] = [
-        f"{enrich.short(row.motif_name or row.motif_id, 1)}  q {row.qvalue:.2g}" if row.qvalue == row.qvalue else ""
-        for row in table.itertuples()
+        "" if math.isnan(q) else f"{enrich.short(name, 1)}  q {q:.2g}"
+        for name, q in zip(names, table["qvalue"], strict=True)
     ]
     order = table["kernel"].map(list(kept).index)
     return table.iloc[np.argsort(order, kind="stable")][["kernel", "method", "matrix", "note"]]

@@ -502,7 +502,8 @@ def units(
         ax.tick_params(length=0, pad=2)
         within = (middle[:, 1] >= duplex[0]) & (middle[:, 1] < duplex[1])
         _marked(ax, within, -0.035 * values.shape[1])
-        for row in table[(table["layer"] == layer) & table["best"]].itertuples():
+        rows: list[Any] = list(table[(table["layer"] == layer) & table["best"]].itertuples())
+        for row in rows:
             ax.add_patch(
                 Rectangle((0, row.unit), len(shown), 1, fill=False, edgecolor="black", linewidth=1.4, clip_on=False)
             )
@@ -599,7 +600,7 @@ def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFram
     bar.set_label("fall of the score when hidden", fontsize=8)
     for ax in (left, right, bar.ax):
         ax.tick_params(labelsize=7)
-        ax.xaxis.label.set_size(8)
+        ax.set_xlabel(ax.get_xlabel(), fontsize=8)
     right.set(ylim=(n, 0), xlabel="first hidden nt of the miRNA")
     right.set_xticks(np.arange(values.shape[1]) + 0.5, profiles.columns, fontsize=7)
     right.tick_params(length=0)

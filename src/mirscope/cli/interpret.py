@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,16 +154,18 @@ def _tell(report: dict[str, Any]) -> None:
         text = (
             "unit %d of %s follows the duplex best: AUROC %.2f (%.2f-%.2f); with another miRNA %.2f, place alone %.2f"
         )
-        names = ("unit", "layer", "auroc", "low", "high", "auroc_other_mirna", "auroc_place")
-        log.info(text, *(best[name] for name in names))
+        log.info(text, *_numbers(best, "unit layer auroc low high auroc_other_mirna auroc_place"))
     if every := report.get("attention"):
         text = (
             "attention and what hiding changes: correlation %.2f (%.2f-%.2f); with another miRNA %.2f, place alone %.2f"
         )
-        names = ("correlation", "low", "high", "correlation_other_mirna", "correlation_place")
-        log.info(text, *(every[name] for name in names))
+        log.info(text, *_numbers(every, "correlation low high correlation_other_mirna correlation_place"))
         for row in report["masked"]:
-            log.info("hiding the %s run changes the logit by %.2f (%.2f-%.2f)", *row.values())
+            log.info("hiding the %s run changes the logit by %.2f (%.2f-%.2f)", *_numbers(row, "run change low high"))
+
+
+def _numbers(record: dict[str, Any], names: str) -> list[Any]:
+    return [math.nan if record[name] is None else record[name] for name in names.split()]
 
 
 @app.command()
