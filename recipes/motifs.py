@@ -10,13 +10,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mirscope import cli
+from mirscope import cli, datasets
 
 PAIRS = ["--pairs", "clash_hejret2023_mirbench:test"]
 DATABASES = ["--database", "rbp", "--database", "seeds", "--database", "jaspar"]
 COMMANDS = {
-    "motifs_dmiso": ["motifs", "dmiso", *PAIRS, *DATABASES],
+    "motifs_dmiso": ["motifs", "dmiso", *PAIRS, *DATABASES, "--logos", "8"],
     "motifs_dmiso_helwak": ["motifs", "dmiso_helwak", *PAIRS, *DATABASES],
+    "motifs_published": ["motifs", "results/inside/published.safetensors", *PAIRS, *DATABASES],
     "motifs_deepmirnatar": ["motifs", "deepmirnatar", *PAIRS, *DATABASES, "--shuffles", "3"],
     "motifs_mitar": ["motifs", "mitar", *PAIRS, *DATABASES, "--shuffles", "3"],
     "activations_deeptarget": ["activations", "deeptarget", *PAIRS],
@@ -36,6 +37,9 @@ PICTURES = {
 
 def main() -> None:
     folder = Path("results/inside")
+    folder.mkdir(parents=True, exist_ok=True)
+    published = ["--as", "dmiso", "-o", str(folder / "published.safetensors")]
+    assert cli.main(["models", "import", str(datasets.path("dmiso_h5")), *published]) == 0
     for name, command in COMMANDS.items():
         print(name)
         assert cli.main([*command, "-o", str(folder / name)]) == 0

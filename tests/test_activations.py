@@ -122,7 +122,7 @@ def test_attention_on_the_site_goes_with_what_masking_changes():
     runs = result.masked.set_index("run")["change"]
     assert runs["most attended"] == 8  # without any of its nucleotides the site is none
     assert runs["least attended"] == 0
-    assert 0 < runs["any"] < 8
+    assert 0 < runs["average"] < 8
 
 
 def test_masked_logits_by_hand():

@@ -36,7 +36,7 @@ def test_entry_has_all_fields(name):
     assert "\n" not in item.what
     assert re.fullmatch("[0-9a-f]{64}", item.sha256)
     assert item.page.startswith("https://")
-    assert item.kind in {"pairs", "hairpins", "table", "fasta", "weights", "text", "fastq"}
+    assert item.kind in {"pairs", "hairpins", "table", "fasta", "motifs", "weights", "text", "fastq"}
     assert (item.rows is None) == (item.kind == "weights")
     assert not item.converter or item.converter in datasets.CONVERTERS
     assert all(need in datasets.names() for need in item.needs)

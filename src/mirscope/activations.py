@@ -241,8 +241,8 @@ class Attention:
     heads: pd.DataFrame
     """Columns `HEAD_COLUMNS`, layers and heads from 1; the first row is the mean of all (layer and head 0)."""
     masked: pd.DataFrame
-    """Mean change of the logit, without its sign, when the run of nt is hidden that is attended most, least, or any:
-    columns run, change, low, high."""
+    """Mean change of the logit, without its sign, when the run of nt that is attended most, that attended least, or
+    the average run is hidden: columns run, change, low, high."""
 
 
 def attention(model: Model, found: Sites, *, width: int = 4, random_state: int = 0, batch_size: int = 256) -> Attention:
@@ -299,7 +299,7 @@ def attention(model: Model, found: Sites, *, width: int = 4, random_state: int =
     most, least = (np.where(known, sign * attended, -np.inf).argmax(1) for sign in (1, -1))
     runs_ = np.stack([change[np.arange(n), most], change[np.arange(n), least], column_means(change.T)], 1)
     table = pd.DataFrame(dict(zip(("change", "low", "high"), mean_interval(runs_, random_state), strict=True)))
-    table.insert(0, "run", ["most attended", "least attended", "any"])
+    table.insert(0, "run", ["most attended", "least attended", "average"])
     return Attention(pd.DataFrame(rows, columns=list(HEAD_COLUMNS)), table)
 
 
