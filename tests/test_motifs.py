@@ -269,6 +269,7 @@ def test_shuffled_matrices_keep_their_positions():
 
 @pytest.mark.slow
 def test_a_kernel_for_let7_sites_finds_the_seed(tmp_path):
+    """It comes first with about the p-value of seven letters by chance, never 0."""
     rng = np.random.default_rng(2)
     mirnas = [Record(f"mir{i}", "".join(rng.choice(list("ACGU"), 22))) for i in range(60)]
     mirnas.append(Record("let-7", "UGAGGUAGUAGGUUGUAUAGUU"))
@@ -277,12 +278,16 @@ def test_a_kernel_for_let7_sites_finds_the_seed(tmp_path):
     assert list(similar.columns) == list(motifs.MATCH_COLUMNS)
     assert similar["motif_name"].tolist() == ["let-7", "let-7"]
     assert similar["motif_id"].tolist() == ["GAGGUAG", "CUACCUC"]
-    assert summary.loc[0, ["n_kernels", "n_similar"]].tolist() == [2, 2]
+    assert ((similar["pvalue"] > 4**-8) & (similar["pvalue"] < 4**-6)).all()
+    assert list(summary.columns) == list(motifs.SUMMARY_COLUMNS)
+    assert summary.loc[0, "best_pvalue"] == pytest.approx(np.sqrt(similar["pvalue"].prod()))
+    assert summary.loc[0, "best_pvalue"] < summary.loc[0, "floor_best_pvalue"]
+    assert (summary.loc[0, "n_kernels"], summary.loc[0, "n_similar"]) == (2, (similar["qvalue"] < 0.05).sum())
     assert 0 <= summary.loc[0, "floor_mean"] <= summary.loc[0, "floor_most"] <= 2
     files = motifs.write(found, similar, summary, tmp_path / "out", settings={"model": "toy"})
     assert [path.name for path in files][:4] == ["kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme"]
     assert [motif.id for motif in io.read_meme(files[3]).motifs] == ["target0_weights", "mirna0_weights"]
-    assert json.loads(files[6].read_text())["summary"][0]["n_similar"] == 2
+    assert json.loads(files[6].read_text())["summary"][0]["n_kernels"] == 2
     assert files[4].stat().st_size > 1000
 
 

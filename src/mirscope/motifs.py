@@ -62,6 +62,16 @@ MATCH_COLUMNS = (
     "strand",
     "motif_consensus",
 )
+SUMMARY_COLUMNS = (
+    "database",
+    "method",
+    "n_kernels",
+    "n_similar",
+    "floor_mean",
+    "floor_most",
+    "best_pvalue",
+    "floor_best_pvalue",
+)
 
 _UNITS = 64  # kernels at a time along all windows
 _IUPAC = {"A": "A", "C": "C", "G": "G", "U": "U", "AG": "R", "CU": "Y", "AC": "M", "GU": "K", "AU": "W", "CG": "S"}
@@ -308,7 +318,9 @@ def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> pd.
             warnings.simplefilter("ignore")  # numba's, of its caches and threads
             results = tomtom(*cut, reverse_complement=known.both_strands, n_jobs=threads)
         cells = np.ix_(ours, theirs)
-        p[cells], overlap[cells], strand[cells] = results[0].clip(0, 1), results[3], results[4]
+        # rounding may put the best score beyond memelite's table, with p 0: as a match of all letters by chance instead
+        found_p = np.where(results[0] > 0, results[0].clip(max=1), 4.0 ** -results[3])
+        p[cells], overlap[cells], strand[cells] = found_p, results[3], results[4]
         lengths = np.array([len(known.motifs[number].matrix) for number in theirs])
         begins = np.where(results[4] == 1, lengths - spans[1][theirs, 1], spans[1][theirs, 0])
         offset[cells] = results[2] + begins - spans[0][ours, :1]
@@ -360,8 +372,9 @@ def matches(
 
     Returns:
         Columns `MATCH_COLUMNS`, by database, method, kernel and p-value. And a row for each database and method:
-        n_kernels, n_similar (kernels with a q-value below `SIGNIFICANT`), floor_mean, floor_most (the same of
-        shuffled ones).
+        n_kernels, n_similar (kernels with a q-value below `SIGNIFICANT`), floor_mean, floor_most (the same of shuffled
+        ones), best_pvalue (geometric mean of the kernels' best), floor_best_pvalue (of shuffled ones). Many small
+        likenesses, none of them significant by itself, show in the last two.
 
     Raises:
         UsageError: no such database.
@@ -383,21 +396,22 @@ def matches(
                 for members, part in (zip(of_parts, PAIR, strict=True) if known is None else [(_join(of_parts), "")])
                 if len(members)
             ]
-            n_similar, floors = 0, np.zeros(n_shuffles)
+            n_similar, floors, best, floor_best = 0, np.zeros(n_shuffles), 0.0, 0.0
             for members, others in groups:
                 some = [found.motifs[number] for number in members]
                 table = compare(some, others, threads=threads)
-                n_similar += _n_similar(table)
+                n_similar, best = n_similar + _n_similar(table), best + _log_best(table)
                 for turn in range(n_shuffles):
-                    other = shuffled(some, random_state + turn)
-                    floors[turn] += _n_similar(compare(other, others, threads=threads))
+                    other = compare(shuffled(some, random_state + turn), others, threads=threads)
+                    floors[turn] += _n_similar(other)
+                    floor_best += _log_best(other) / n_shuffles
                 table = table.sort_values(["motif", "pvalue"], kind="stable").groupby("motif").head(top)
                 parts.append(_named(table, found.table.iloc[members], others, name))
             n_kernels = sum(len(members) for members, _ in groups)
             floor = (floors.mean(), floors.max()) if n_shuffles else (math.nan, math.nan)
-            rows.append((name, method, n_kernels, n_similar, *floor))
-    columns = ["database", "method", "n_kernels", "n_similar", "floor_mean", "floor_most"]
-    return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], pd.DataFrame(rows, columns=columns)
+            nearest = (10 ** (best / n_kernels), 10 ** (floor_best / n_kernels) if n_shuffles else math.nan)
+            rows.append((name, method, n_kernels, n_similar, *floor, *nearest))
+    return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
 def _join(parts: Sequence[Any]) -> NDArray[np.int64]:
@@ -406,6 +420,11 @@ def _join(parts: Sequence[Any]) -> NDArray[np.int64]:
 
 def _n_similar(table: pd.DataFrame) -> int:
     return int((table.groupby("motif")["qvalue"].min() < SIGNIFICANT).sum())
+
+
+def _log_best(table: pd.DataFrame) -> float:
+    """Sum over the matrices of log10 of their best p-value."""
+    return float(np.log10(table.groupby("motif")["pvalue"].min()).sum())
 
 
 def _named(table: pd.DataFrame, kernels_: pd.DataFrame, known: MotifSet, name: str) -> pd.DataFrame:

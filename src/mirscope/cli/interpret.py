@@ -93,8 +93,9 @@ def motifs(
     files = library.write(found, similar, summary, output, logos=logos, settings=settings)
     log = logging.getLogger("mirscope")
     for row in summary.itertuples():
-        text = "%s, from %s: %d of %d kernels are like a motif (q < %.2g); of shuffled ones %.3g (most %.3g)"
-        figures = row.n_similar, row.n_kernels, library.SIGNIFICANT, row.floor_mean, row.floor_most
+        text = "%s, from %s: %d of %d kernels are like a motif (q < %.2g), of shuffled ones %.3g (most %.3g); "
+        text += "mean best p %.2g, of shuffled ones %.2g"
+        figures = (row.n_similar, row.n_kernels, library.SIGNIFICANT, *row[5:])
         log.info(text, row.database, row.method, *figures)
     log.info("written: %s", " ".join(map(str, files)))
 
