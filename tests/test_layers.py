@@ -23,10 +23,13 @@ LAYERS = [
     {"negatives"},
     {"background", "repression"},
     {"predict"},
+    {"perturb"},
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},
     {"heatmap", "enrich", "variants", "discover", "interpret"},
+    {"activations", "clusters"},
+    {"motifs"},
     {"experiment"},
     {"cli"},
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -89,6 +91,13 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.platform(),
         "versions": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def known(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """The record with None, which JSON has, for NaN, which it has not."""
+    return {
+        str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mirscope import language, rna
 from mirscope.errors import InputError, UsageError
-from mirscope.models import Model, Unlabelled, _letters
+from mirscope.models import Kernels, Model, States, Unlabelled, _letters, along
 
 _NEVER = -1e4  # finite: a sequence may have no 4-mer at all
 _BLOCK = 256  # windows decoded at once in a scan
@@ -96,8 +96,33 @@ class Network(Model):
         queries, memory = self.mirna(_tokens(mirna)), self._remember(target)
         return self._classify(self._decode(queries, memory), memory)
 
-    def attention(self, mirna: Tensor, target: Tensor) -> Tensor:
+    def kernels(self) -> tuple[Kernels, ...]:
+        """Of the TextCNN of either side, over the vectors of 4-mers; not over a BERT's, which hang on their context."""
+        found = []
+        for part, encoder in (("mirna", self.mirna), ("target", self.target)):
+            if isinstance(encoder.embed, _Embedding):
+                vectors = encoder.embed.weight[: language.UNKNOWN]
+                for conv in encoder.convolutions:
+                    weight = torch.einsum("fdt,vd->fvt", conv.weight, vectors)
+                    found.append(Kernels(part, weight, cast(Tensor, conv.bias)))
+        return tuple(found)
+
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the BiLSTM of either side, forward then backward, which does not see the other side; a step is a 4-mer."""
+        found = {}
+        for part, (name, encoder) in enumerate({"mirna": self.mirna, "target": self.target}.items()):
+            if encoder.directions:
+                values, known = encoder(language.tokens(codes[part]))
+                start = torch.arange(values.shape[1], device=values.device)
+                places = torch.full((*values.shape[:2], 2, 2), -1, device=values.device)
+                on_part = along(start, start + language.K, _letters.lengths(codes[part]))
+                places[:, :, part] = on_part.masked_fill(~known[:, :, None], -1)
+                found[f"{name}_bilstm"] = States(values, places)
+        return found
+
+    def attention(self, *codes: Tensor) -> Tensor:
         """Attention (n, layers, heads, 23, 50) of the miRNA's 4-mers to the target's; 0 where either has an N."""
+        mirna, target = codes
         queries, memory = self.mirna(language.tokens(mirna)), self._remember(target)
         maps: list[Tensor] = []
         self._decode(queries, memory, maps)

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from mirscope import rna
 from mirscope.errors import UsageError
-from mirscope.models import Model, Unlabelled, _letters
+from mirscope.models import Model, States, Unlabelled, _letters, along
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +89,18 @@ class Network(Model):
         """Logits (n,) of codes (n, 26) and (n, 53)."""
         return self._classify(self._encode_mirna(mirna), self._encode_target(target))
 
-    @torch.no_grad()
-    def states(self, mirna: Tensor, target: Tensor) -> Tensor:
-        """Hidden states (n, 53, hidden) of the last layer, forward then backward; 0 beyond the end of both strands.
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the last layer, (n, 53, hidden), forward then backward; 0 beyond the end of both strands.
 
-        Position i is nucleotide i of the miRNA from its 5' end and nucleotide i of the target from its 3' end.
+        Step i is nucleotide i of the miRNA from its 5' end and nucleotide i of the target from its 3' end.
         """
-        packed = self._join(self._encode_mirna(mirna), self._encode_target(target))
-        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=max(self.lengths))[0]
+        mirna, target = self._encode_mirna(codes[0]), self._encode_target(codes[1])
+        packed = self._join(mirna, target)
+        values = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=max(self.lengths))[0]
+        step = torch.arange(values.shape[1], device=values.device)
+        opposite = target[1][:, None] - 1 - step
+        on_target = along(opposite, opposite + 1, target[1])
+        return {"rnn": States(values, torch.stack([along(step, step + 1, mirna[1]), on_target], 2))}
 
     def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
         """As the contract says; each miRNA and each window is encoded once."""
