@@ -7,7 +7,7 @@ import torch
 
 from mirscope import activations, models, perturb, rna
 from mirscope.errors import InputError, UsageError
-from mirscope.models import Model, States, along, used
+from mirscope.models import Model, States, _letters, along
 
 LET7 = "UGAGGUAGUAGGUUGUAUAGUU"
 MIR21 = "UAGCUUAUCAGACUGAUGUUGA"
@@ -34,7 +34,7 @@ class Toy(Model):
         on = self.paired(*codes)
         step = torch.arange(on.shape[1]).expand_as(on)
         values = torch.stack([0 * on, 1 - on, step.float(), (codes[1] == 0).float()], 2)
-        on_target = along(step, step + 1, used(codes[1]))
+        on_target = along(step, step + 1, _letters.lengths(codes[1]))
         return {"only": States(values, torch.stack([torch.full_like(on_target, -1), on_target], 2))}
 
     def attention(self, *codes):
