@@ -29,9 +29,11 @@ def explain(
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for tables and pictures.")] = Path("explained"),
-    mirna: Annotated[str | None, typer.Option(metavar="SEQUENCE", help="One miRNA, with --target.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="SEQUENCE", help="One target site, with --mirna.")] = None,
-    hairpin: Annotated[str | None, typer.Option(metavar="SEQUENCE", help="One hairpin.")] = None,
+    mirna: Annotated[str | None, typer.Option(metavar="[NAME=]SEQUENCE", help="One miRNA, with --target.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="[NAME=]SEQUENCE", help="One target site, with --mirna.")
+    ] = None,
+    hairpin: Annotated[str | None, typer.Option(metavar="[NAME=]SEQUENCE", help="One hairpin.")] = None,
     methods: Annotated[
         list[str] | None,
         typer.Option(
@@ -104,6 +106,9 @@ def explain(
     logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
 
 
+_IDS = {"mirna": "mirna_id", "target": "gene_id", "hairpin": "hairpin_id"}
+
+
 def _examples(inputs: tuple[str, ...], source: str | None, **given: str | None) -> pd.DataFrame:
     """The examples of a table or data set, or the one of sequences given as options."""
     import pandas as pd
@@ -121,7 +126,10 @@ def _examples(inputs: tuple[str, ...], source: str | None, **given: str | None) 
         raise UsageError(f"give examples: a table, a data set, or {options}")
     texts: dict[str, Any] = {}
     for name in wanted:
-        texts[f"{name}_seq"] = [io.normalise(str(given[name]), path=f"--{name}")[0]]
+        known, _, letters = str(given[name]).rpartition("=")
+        texts[f"{name}_seq"] = [io.normalise(letters, path=f"--{name}")[0]]
         if not texts[f"{name}_seq"][0]:
             raise UsageError(f"--{name} is empty; expected a sequence")
+        if known:
+            texts[_IDS[name]] = [known]
     return pd.DataFrame(texts)
