@@ -258,6 +258,48 @@ def masked(sequence: str, k: int) -> list[str]:
     return [sequence[:at] + "N" * k + sequence[at + k :] for at in range(len(sequence) - k + 1)]
 
 
+def masked_logits(
+    model: Model, pairs: pd.DataFrame, strand: str, *, k: int = K, batch_size: int = 1024
+) -> tuple[Array, Array]:
+    """Logits of pairs, and with every run of k nt of one strand masked; of long targets the best windows.
+
+    Args:
+        model: stays where it is and as it is.
+        pairs: columns of `tables.PAIRS`.
+        strand: `mirna` or `target`.
+        k: nt masked at a time.
+        batch_size: edited pairs at a time.
+
+    Returns:
+        (n,) and (n, places): at place i nt i to i + k - 1 are N; NaN where the sequence does not reach so far.
+
+    Raises:
+        UsageError: the model reads no pairs, or no such `k`.
+    """
+    models.expect(model, PAIR)
+    number = PAIR.index(strand)
+    longest = model.lengths[number]
+    if not 1 <= k <= longest:
+        raise UsageError(f"k is {k}; expected 1 to {longest} nt")
+    whole, found = np.empty(len(pairs)), np.full((len(pairs), longest - k + 1), np.nan)
+    for low in range(0, len(pairs), AT_ONCE):
+        asking = _Asking(model, pairs.iloc[low : low + AT_ONCE].reset_index(drop=True), False, batch_size)
+        texts = [texts[number][:longest] for texts in asking.texts]
+        places = [(row, at) for row, text in enumerate(texts) for at in range(len(text) - k + 1)]
+        edits = [asking.edited(row) for row in range(len(texts))]
+        edits += [
+            asking.edited(row, **{strand: text})
+            for row, own in enumerate(texts)
+            if len(own) >= k
+            for text in masked(own, k)
+        ]
+        logits = asking.logits(edits)
+        whole[low : low + AT_ONCE] = logits[: len(texts)]
+        rows, columns = np.array(places, dtype=np.int64).reshape(-1, 2).T
+        found[low + rows, columns] = logits[len(texts) :]
+    return whole, found
+
+
 def mutants(sequence: str) -> list[str]:
     """The sequence with each other letter of A C G U at each place."""
     others = [(at, letter) for at, own in enumerate(sequence) for letter in LETTERS if letter != own]
