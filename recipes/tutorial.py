@@ -2,8 +2,8 @@
 
     python recipes/tutorial.py
 
-scans 790 human 3'UTRs for sites of let-7a and miR-21, holds the genes against two experiments, explains known targets, and 150
-pairs that bind by five models, into results/tutorial; docs/images/tutorial_*.svg are its pictures.
+scans 790 human 3'UTRs for sites of let-7a and miR-21, holds the genes against two experiments, explains known targets
+and 150 pairs that bind by five models, into results/tutorial; docs/images/tutorial_*.svg are its pictures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import pandas as pd
 from mirscope import cli, datasets, io
 
 TRANSCRIPTS = "human_3utr_mirmark"
-OTHERS = "human_3utr_targetscan6"
 MIRNAS = {"hsa-let-7a-5p": "UGAGGUAGUAGGUUGUAUAGUU", "hsa-miR-21-5p": "UAGCUUAUCAGACUGAUGUUGA"}
 KNOWN = {
     "hsa-let-7a-5p": {"NM_004359": "CDC34", "NM_006546": "IGF2BP1", "NM_000875": "IGF1R"},
@@ -56,9 +55,6 @@ def main() -> None:
             str(folder / "explain" / row["gene_id"]),
         ]
         run("explain", "duplex", *one, "--method", "mutate", "--method", "gradient", "--threads", "1")
-
-    run("scan", *given[:2], str(datasets.path(OTHERS)), "-o", str(folder / "lin28b"))
-    print((folder / "lin28b" / "genes.tsv").read_text(), (folder / "lin28b" / "sites.tsv").read_text())
 
     published = folder / "published.safetensors"
     run("models", "import", str(datasets.path("mitar_h5")), "--as", "mitar", "-o", str(published))
