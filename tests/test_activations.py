@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mirscope import activations, models, perturb, rna
+from mirscope import activations, interpret, models, rna
 from mirscope.errors import InputError, UsageError
 from mirscope.models import Model, States, _letters, along
 
@@ -127,7 +127,7 @@ def test_attention_on_the_site_goes_with_what_masking_changes():
 
 def test_masked_logits_by_hand():
     model, table = Toy(), pairs(6)
-    base, masked = perturb.masked_logits(model, table, "target", width=4, batch_size=5)
+    base, masked = interpret.masked_logits(model, table, "target", k=4, batch_size=5)
     np.testing.assert_array_equal(base, 8)
     assert masked.shape == (6, 37)
     for row, length, place in zip(masked, table["target_seq"].str.len(), table["place"], strict=True):
@@ -137,10 +137,10 @@ def test_masked_logits_by_hand():
         expected = np.full(length - 3, 8.0)
         expected[touched] = 0
         np.testing.assert_array_equal(row[: length - 3], expected)
-    base, masked = perturb.masked_logits(model, table, "mirna", width=22)
+    base, masked = interpret.masked_logits(model, table, "mirna", k=22)
     np.testing.assert_array_equal(masked, np.zeros((6, 1)))
-    with pytest.raises(UsageError, match="width is 41"):
-        perturb.masked_logits(model, table, "target", width=41)
+    with pytest.raises(UsageError, match="k is 41"):
+        interpret.masked_logits(model, table, "target", k=41)
 
 
 # ----------------------------------------------------------------------------------------------- states of networks

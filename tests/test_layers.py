@@ -23,7 +23,6 @@ LAYERS = [
     {"negatives"},
     {"background", "repression"},
     {"predict"},
-    {"perturb"},
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mirscope import io, perturb, plot, predict, rna, runs
+from mirscope import interpret, io, plot, predict, rna, runs
 from mirscope.errors import InputError, UsageError
 from mirscope.models import PAIR, Model, States, _letters, expect, named
 
@@ -63,6 +63,7 @@ class Sites:
     """Pairs as a model reads them, and where their duplexes are."""
 
     pairs: pd.DataFrame
+    """Their sequences as the model sees them."""
     codes: tuple[Tensor, ...]
     duplexes: NDArray[np.int64]
     """Interval in the target as it is read (n, 2)."""
@@ -86,10 +87,9 @@ def sites(model: Model, pairs: pd.DataFrame) -> Sites:
     if sum(kept) < FEWEST:
         raise InputError(f"{sum(kept)} positive pairs with a duplex; expected {FEWEST} or more")
     where = np.array([(duplex.start, duplex.end) for duplex, keep in zip(found, kept, strict=True) if keep])
-    mirnas = np.array(seen[0], dtype=object)[kept]
-    return Sites(
-        pairs[kept].reset_index(drop=True), tuple(part[np.array(kept)] for part in codes), where, _other(mirnas)
-    )
+    pairs = pairs.assign(mirna_seq=seen[0], target_seq=seen[1])[kept].reset_index(drop=True)
+    other = _other(pairs["mirna_seq"].to_numpy(object))
+    return Sites(pairs, tuple(part[np.array(kept)] for part in codes), where, other)
 
 
 def _other(mirnas: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -265,7 +265,7 @@ def attention(model: Model, found: Sites, *, width: int = 4, random_state: int =
     Raises:
         UsageError: the model does not attend.
     """
-    base, masked = perturb.masked_logits(model, found.pairs, "target", width=width)
+    base, masked = interpret.masked_logits(model, found.pairs, "target", k=width)
     change = np.abs(masked - base[:, None]).astype(np.float64)
     own, inside = _attended(model, found.codes, found.duplexes, width, batch_size)
     swapped = (found.codes[0][found.other.clip(0)], found.codes[1])
@@ -404,10 +404,10 @@ def write(
         io.write_tsv(result.heads, files[-2], HEAD_COLUMNS)
         io.write_tsv(result.masked, files[-1], list(result.masked.columns))
         report["attention"] = runs.known(result.heads.iloc[0].to_dict())
-        report["masked"] = [runs.known(row) for row in result.masked.to_dict("records")]
+        report["masked"] = runs.known(result.masked.to_dict("records"))
         with torch.inference_mode():
             maps = model.attention(*(part.to(predict.device_of(model)) for part in pair))[0].cpu().numpy()
-        base, masked = perturb.masked_logits(model, found.pairs.iloc[[drawn]], "target", width=width)
+        base, masked = interpret.masked_logits(model, found.pairs.iloc[[drawn]], "target", k=width)
         figure = plot.attention(maps, masked[0] - base[0], texts, tuple(found.duplexes[drawn]), title=title)
         files += _save(figure, folder / "attention")
     files.append(folder / "run.json")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mirscope import io, perturb, plot, predict, runs
+from mirscope import interpret, io, plot, predict, runs
 from mirscope.errors import TableError, UsageError
 from mirscope.models import Model
 
@@ -64,7 +64,7 @@ def effects(model: Model, pairs: pd.DataFrame, *, width: int = 4, fewest: int = 
     kept = (names.map(names.value_counts()) >= fewest).to_numpy()
     if names[kept].nunique() < 3:
         raise TableError(f"{names[kept].nunique()} miRNAs have {fewest} or more positive pairs; expected 3 or more")
-    base, masked = perturb.masked_logits(model, pairs[kept], "mirna", width=width)
+    base, masked = interpret.masked_logits(model, pairs[kept], "mirna", k=width)
     fall = predict.probability(base)[:, None].astype(float) - predict.probability(masked)
     fall = fall[:, ~np.isnan(fall).any(0)]
     if fall.shape[1] < 3:

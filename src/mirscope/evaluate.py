@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mirscope import floors, io, metrics, negatives, plot, predict, tables
+from mirscope import floors, io, metrics, negatives, plot, predict, runs, tables
 from mirscope.errors import InputError, TableError, UsageError
 from mirscope.models import HAIRPIN, PAIR, Model, expect
 
@@ -97,21 +97,11 @@ class Evaluation:
             "remarks": remarks(self),
             "background": None if self.background is None else _records(self.background),
         }
-        return json.dumps(_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(runs.known(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-
-
-def _strict(value: Any) -> Any:
-    """The value with numbers of Python, None for those that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_strict(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def evaluate(

@@ -258,6 +258,44 @@ def masked(sequence: str, k: int) -> list[str]:
     return [sequence[:at] + "N" * k + sequence[at + k :] for at in range(len(sequence) - k + 1)]
 
 
+def masked_logits(
+    model: Model, pairs: pd.DataFrame, strand: str, *, k: int = K, batch_size: int = 1024
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits of pairs, and with every run of k nt of one strand masked; of long targets the best windows.
+
+    Args:
+        model: stays where it is and as it is.
+        pairs: columns of `tables.PAIRS`.
+        strand: `mirna` or `target`.
+        k: nt masked at a time.
+        batch_size: edited pairs at a time.
+
+    Returns:
+        (n,) and (n, places): at place i nt i to i + k - 1 are N; NaN where the sequence does not reach so far.
+
+    Raises:
+        UsageError: the model reads no pairs, or no such `k`.
+    """
+    models.expect(model, PAIR)
+    number = PAIR.index(strand)
+    longest = model.lengths[number]
+    if not 1 <= k <= longest:
+        raise UsageError(f"k is {k}; expected 1 to {longest} nt")
+    whole = np.empty(len(pairs), np.float32)
+    found = np.full((len(pairs), longest - k + 1), np.nan, np.float32)
+    for low in range(0, len(pairs), AT_ONCE):
+        asking = _Asking(model, pairs.iloc[low : low + AT_ONCE].reset_index(drop=True), False, batch_size)
+        texts = [own[number][:longest] for own in asking.texts]
+        many = [masked(text, k) if len(text) >= k else [] for text in texts]
+        edits = [asking.edited(row) for row in range(len(texts))]
+        edits += [asking.edited(row, **{strand: text}) for row, own in enumerate(many) for text in own]
+        logits = asking.logits(edits)
+        whole[low : low + AT_ONCE] = logits[: len(texts)]
+        reached = np.arange(found.shape[1]) < np.array([[len(own)] for own in many])
+        found[low : low + AT_ONCE][reached] = logits[len(texts) :]
+    return whole, found
+
+
 def mutants(sequence: str) -> list[str]:
     """The sequence with each other letter of A C G U at each place."""
     others = [(at, letter) for at, own in enumerate(sequence) for letter in LETTERS if letter != own]
@@ -950,6 +988,7 @@ def explain_files(
     tally, exported, drawn, rows = Tally(chosen, measure), _Export(model, chosen), [], []
     group = examples[f"{model.inputs[0]}_seq"].tolist()
     label = examples["label"].astype(str).tolist() if "label" in examples else [""] * len(examples)
+    ids = _ids(examples) + [name for name in ("label",) if name in examples]
 
     def tables() -> Iterator[pd.DataFrame]:
         for found in explain(model, examples, methods=chosen, **how):
@@ -969,11 +1008,9 @@ def explain_files(
     io.write_tsv(tables(), files[0], columns(examples, chosen))
     names = ["row", "start", "score", "logit", *(f"{method}_error" for method in chosen if method in BY_GRADIENT)]
     whole = pd.DataFrame(rows, columns=names)
-    ids = _ids(examples) + [name for name in ("label",) if name in examples]
     whole[ids] = examples[ids].to_numpy()
-    profile, regions = tally.profile(), tally.regions()
-    written = {"examples": whole[["row", *ids, *names[1:]]], "profile": profile, "regions": regions}
-    said = words(regions, k=k)
+    written = {"examples": whole[["row", *ids, *names[1:]]], "profile": tally.profile(), "regions": tally.regions()}
+    said = words(written["regions"], k=k)
     if other is not None:
         said.append(_checked(model, other, examples, chosen, how))
     pictures: dict[str, Figure | Axes] = {}
@@ -987,7 +1024,7 @@ def explain_files(
             written[f"map{name}"] = _long(both)
             pictures[f"map{name}"] = draw_interactions(both, model, measure=measure)
     if len(examples) > 1:
-        pictures["profile"] = draw_profile(profile, k=k, measure=measure)
+        pictures["profile"] = draw_profile(written["profile"], k=k, measure=measure)
     for name, each in written.items():
         files.append(folder / f"{name}.tsv")
         io.write_tsv(each, files[-1], list(each.columns))

@@ -472,7 +472,7 @@ def write(
     figure = plot.logos(_drawn(found, similar, logos))
     for path in files[4:6]:
         plot.save(figure, path)
-    report = {"summary": [runs.known(row) for row in summary.to_dict("records")]}
+    report = {"summary": runs.known(summary.to_dict("records"))}
     runs.write_json(files[6], (settings or {}) | report | runs.environment())
     return files
 

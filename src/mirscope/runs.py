@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mirscope import io
 from mirscope.errors import InputError, UsageError
 
@@ -94,11 +96,14 @@ def environment() -> dict[str, Any]:
     }
 
 
-def known(record: Mapping[Any, Any]) -> dict[str, Any]:
-    """The record with None, which JSON has, for NaN, which it has not."""
-    return {
-        str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()
-    }
+def known(value: Any) -> Any:
+    """The value with numbers of Python, None for those that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): known(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [known(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: str | Path, record: dict[str, Any]) -> None:

@@ -170,39 +170,6 @@ class Network(Model):
         return self.head(self.dropout(x.transpose(0, 1).flatten(1)))[:, 0]  # (n,)
 
 
-_PAPER = "sites of the paper, which are not public"
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "full network": {
-        "published": {_PAPER: {"accuracy": 0.8750, "sensitivity": 0.8496, "specificity": 0.8728, "f1": 0.8559}}
-    },
-    "LSTM": {"config": {"cell": "lstm"}},
-    "without pre-training": {"config": {"pretrain_epochs": 0}},
-    "1 layer, dropout 0": {"config": {"layers": 1, "dropout": 0.0}, "published": {_PAPER: {"accuracy": 0.8214}}},
-    "2 layers, dropout 0": {"config": {"layers": 2, "dropout": 0.0}, "published": {_PAPER: {"accuracy": 0.8286}}},
-    "3 layers, dropout 0": {"config": {"layers": 3, "dropout": 0.0}, "published": {_PAPER: {"accuracy": 0.8250}}},
-    "1 layer, bidirectional, dropout 0": {
-        "config": {"layers": 1, "bidirectional": True, "dropout": 0.0},
-        "published": {_PAPER: {"accuracy": 0.8250}},
-    },
-    "1 layer, dropout 0.1": {"config": {"layers": 1, "dropout": 0.1}, "published": {_PAPER: {"accuracy": 0.8429}}},
-    "1 layer, dropout 0.2": {"config": {"layers": 1, "dropout": 0.2}, "published": {_PAPER: {"accuracy": 0.8179}}},
-    "1 layer, dropout 0.3": {"config": {"layers": 1, "dropout": 0.3}, "published": {_PAPER: {"accuracy": 0.8179}}},
-    "1 layer, dropout 0.4": {"config": {"layers": 1, "dropout": 0.4}, "published": {_PAPER: {"accuracy": 0.7857}}},
-}
-"""The variants of the paper (Lee et al. 2016) and the medians it gives, of 507 + 507 pairs; the first row's are of GRU.
-
-That its tables of layers and of dropout meet in one layer without dropout is our reading: both have .8214 there.
-"""
-SEARCH: dict[str, Any] = {
-    "learning_rate": (0.02, 0.01, 0.007, 0.005, 0.002),
-    "dropout": (0.0, 0.1, 0.2, 0.3, 0.4),
-    "cell": ("gru", "lstm"),
-    "layers": (1, 2, 3),
-    "bidirectional": (False, True),
-}
-"""The paper's variants, and peaks of a one-cycle schedule; the paper gives no learning rate."""
-
-
 def _windows(transcripts: Sequence[str], length: int, random_state: int) -> NDArray[np.int8]:
     """Codes (n, length) of windows anywhere in the transcripts, long ones oftener."""
     generator = np.random.default_rng(random_state)
@@ -215,7 +182,7 @@ def _windows(transcripts: Sequence[str], length: int, random_state: int) -> NDAr
     return rna.encode([transcripts[number][start : start + length] for number, start in pairs], length)
 
 
-ABLATIONS = {
+ABLATIONS: dict[str, dict[str, Any]] = {
     "GRU, 2 layers": {
         "config": {},
         "published": {
@@ -234,7 +201,7 @@ ABLATIONS = {
     "dropout .4": {"config": {"dropout": 0.4}, "published": {"table of dropouts": {"accuracy": 0.7857}}},
 }
 """The variants of the paper, and its medians on 507 + 507 sites that are not public (Lee et al. 2016)."""
-SEARCH = {
+SEARCH: dict[str, Any] = {
     "cell": ("gru", "lstm"),
     "layers": (1, 2, 3),
     "bidirectional": (False, True),
