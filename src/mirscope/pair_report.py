@@ -96,9 +96,9 @@ def page(
 
 
 _TRUST = Note(
-    "fp_per_kb: sites as good or better that this miRNA has in a kb of the same transcripts shuffled. q_value: the share "
-    "of false ones among its sites at least as good, in all transcripts of the file. Both speak of binding as the model "
-    "sees it, not of repression; scores of models are not comparable with each other."
+    "fp_per_kb: sites as good or better that this miRNA has in a kb of the same transcripts shuffled. q_value: the "
+    "share of false ones among its sites at least as good, in all transcripts of the file. Both speak of binding as "
+    "the model sees it, not of repression; scores of models are not comparable with each other."
 )
 
 
