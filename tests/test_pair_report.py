@@ -4,7 +4,7 @@ import pandas as pd
 
 from mirscope import io
 from mirscope.io import Record
-from test_page import Strict
+from test_page import Strict, alone
 
 LET7 = "UGAGGUAGUAGGUUGUAUAGUU"
 UTR = "GGGGGCUACCUCAGGGGGGGGGGGGGGUACCUCGGGGGGGG"
@@ -35,3 +35,13 @@ def test_bad_input_is_one_line(run, tmp_path):
     _, error = run(f"report {LET7} g1 --transcripts u.fa -m seed -m seed -q", code=2)
     assert error == "mirscope: a model is given twice\n"
     assert not (tmp_path / "report.html").exists()
+
+
+def test_page_of_an_evaluation(run, tmp_path):
+    rows = [("UGAGGUAGUAGGUUGUAUAGUU", "GGCUACCUCAGG", 1)] * 3 + [(LET7, "GGGGGGGGGGGG", 0)] * 2
+    pd.DataFrame(rows, columns=["mirna_seq", "target_seq", "label"]).to_csv(tmp_path / "p.tsv", sep="\t", index=False)
+    run("evaluate seed p.tsv --report e.html --threads 1 -q")
+    page = alone((tmp_path / "e.html").read_text())
+    assert "seed on 5 pairs, 3 of them positive: AUROC 1.000" in page.text
+    assert page.tags.count("img") == 3
+    assert "seed class floor" in page.text

@@ -57,6 +57,8 @@ class Picture:
 
     drawing: Axes | Figure
     caption: str
+    wide: bool = False
+    """As wide as the page, beside no other."""
     kind: ClassVar = "picture"
 
     @cached_property

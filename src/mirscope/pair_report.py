@@ -80,7 +80,7 @@ def page(
     first += [Tiles(counts | {"nt of transcript": len(record.sequence)}), _TRUST]
     sections = [
         Section("In short", first),
-        Section("Where the sites are", [Picture(drawn, "Sites by model (bars) and seed matches (marks).")]),
+        Section("Where the sites are", [Picture(drawn, "Sites by model (bars) and seed matches (marks).", wide=True)]),
     ]
     sections += [
         Section(f"Sites by {name}", _sites(network, mirna, record, own))
@@ -131,7 +131,8 @@ def _sites(network: Model, mirna: Record, record: Record, own: pd.DataFrame) -> 
         interpret.explain(network, pairs, methods=methods), best["start"], best["end"], strict=True
     ):
         told = f"nt {start + 1:,}-{end:,}: its duplex; letters as high as what they do for the logit, up supports it."
-        parts.append(Picture(interpret.draw(found, network, methods), f"{told} Places are of the site."))
+        wide = end - start > 30
+        parts.append(Picture(interpret.draw(found, network, methods), f"{told} Places are of the site.", wide=wide))
     return parts
 
 
