@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},
     {"heatmap", "enrich", "variants", "discover", "interpret"},
-    {"activations", "clusters"},
+    {"activations", "clusters", "pair_report"},
     {"motifs"},
     {"experiment"},
     {"cli"},
