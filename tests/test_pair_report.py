@@ -45,3 +45,14 @@ def test_page_of_an_evaluation(run, tmp_path):
     assert "seed on 5 pairs, 3 of them positive: AUROC 1.000" in page.text
     assert page.tags.count("img") == 3
     assert "seed class floor" in page.text
+
+
+def test_rates_are_of_all_transcripts(run, tmp_path):
+    io.write_fasta([Record("g1", UTR), Record("g2", "ACGUCUACCUCAGGUUACG" * 20)], tmp_path / "u.fa")
+    options = "-m seed --fp-per-kb 1 --background 10000 --threads 1 -q"
+    run(f"report let-7={LET7} g1 --transcripts u.fa -o a.html {options}")
+    run(f"scan u.fa --mirna let-7={LET7} -o out {options}")
+    table = pd.read_csv(tmp_path / "out" / "sites.tsv", sep="\t")
+    best = table[table["target_id"] == "g1"].sort_values("fp_per_kb").iloc[0]
+    told = f"{best['fp_per_kb']:.3g} sites as good per kb of shuffled transcript, q-value {best['q_value']:.3g}."
+    assert told in Strict((tmp_path / "a.html").read_text()).text
