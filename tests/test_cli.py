@@ -33,6 +33,7 @@ def test_help_is_fast_and_loads_no_torch():
         "scan",
         "predict",
         "heatmap",
+        "explain",
         "hairpins",
         "discover",
         "chimeras",

@@ -36,7 +36,7 @@ def test_entry_has_all_fields(name):
     assert "\n" not in item.what
     assert re.fullmatch("[0-9a-f]{64}", item.sha256)
     assert item.page.startswith("https://")
-    assert item.kind in {"pairs", "hairpins", "table", "fasta", "weights", "text", "fastq"}
+    assert item.kind in {"pairs", "hairpins", "table", "fasta", "motifs", "weights", "text", "fastq"}
     assert (item.rows is None) == (item.kind == "weights")
     assert not item.converter or item.converter in datasets.CONVERTERS
     assert all(need in datasets.names() for need in item.needs)
@@ -71,6 +71,8 @@ def test_real_file_is_the_one_of_the_catalogue(name):
         assert content.count(b"\n") - 1 == item.rows
     elif item.kind == "fastq":
         assert content.count(b"\n") == 4 * item.rows
+    elif item.kind == "motifs":
+        assert content.count(b"\nMOTIF ") == item.rows
     elif item.rows is not None:
         assert content.count(b">") == item.rows
 

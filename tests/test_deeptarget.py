@@ -8,7 +8,7 @@ import torch
 
 from mirscope import datasets, metrics, models, predict, rna
 from mirscope.errors import UsageError
-from mirscope.models import Unlabelled, deeptarget
+from mirscope.models import Unlabelled, _letters, deeptarget
 
 LET7 = "UGAGGUAGUAGGUUGUAUAGUU"
 SITE = "AACUAUACAACGGCUACCUCA"
@@ -53,7 +53,7 @@ def test_a_pair_is_what_it_is_by_hand(settings, target):
     logit, states = by_hand(model, LET7, target)
     company = model.encode([LET7, LET7, "UAGC"], [target, "A" * 53, "GCUA"])
     torch.testing.assert_close(model(*company)[0], logit, rtol=1e-5, atol=1e-6)
-    found = model.states(*company)
+    found = model.states(*company)["rnn"].values
     assert found.shape == (3, 53, model.config.hidden * (1 + model.config.bidirectional))
     torch.testing.assert_close(found[0, : len(states)], states, rtol=1e-5, atol=1e-6)
     assert (found[0, len(states) :] == 0).all()
@@ -62,10 +62,10 @@ def test_a_pair_is_what_it_is_by_hand(settings, target):
 
 def test_position_i_of_the_mirna_is_beside_position_i_from_the_end_of_the_target():
     model = network()
-    before = model.states(*codes(model, LET7, SITE))[0]
+    before = model.states(*codes(model, LET7, SITE))["rnn"].values[0]
 
     def first_change(mirna, target):
-        return int((model.states(*codes(model, mirna, target))[0] != before).any(1).nonzero()[0, 0])
+        return int((model.states(*codes(model, mirna, target))["rnn"].values[0] != before).any(1).nonzero()[0, 0])
 
     for place in (0, 1, 7, 20):
         other = LET7[:place] + ("A" if LET7[place] != "A" else "C") + LET7[place + 1 :]
@@ -86,7 +86,7 @@ def test_n_within_a_sequence_keeps_its_place():
 def test_windows_are_scored_from_their_end():
     """A window that ends with the site, and the site alone, agree in all states up to the site's length."""
     model = network()
-    alone, window = (model.states(*codes(model, LET7, target))[0] for target in (SITE, "GCA" * 10 + SITE))
+    alone, window = (model.states(*codes(model, LET7, target))["rnn"].values[0] for target in (SITE, "GCA" * 10 + SITE))
     torch.testing.assert_close(alone[: len(SITE)], window[: len(SITE)])
     assert not torch.allclose(alone[len(SITE)], window[len(SITE)])
 
@@ -154,7 +154,7 @@ def test_windows_to_learn_from_lie_anywhere_in_the_transcripts(monkeypatch):
 
 
 def test_the_padding_is_at_the_right_after_a_turn():
-    turned = deeptarget._reverse(torch.from_numpy(rna.encode(["ACGNU", "GA", "NACNN", ""], 6)))
+    turned = _letters.reverse(torch.from_numpy(rna.encode(["ACGNU", "GA", "NACNN", ""], 6)))
     assert rna.decode(turned.numpy()) == ["UNGCAN", "AGNNNN", "CANNNN", "NNNNNN"]
 
 

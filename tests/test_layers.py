@@ -26,7 +26,9 @@ LAYERS = [
     {"train"},
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},
-    {"heatmap", "enrich", "variants", "discover"},
+    {"heatmap", "enrich", "variants", "discover", "interpret"},
+    {"activations", "clusters", "pair_report"},
+    {"motifs"},
     {"experiment"},
     {"cli"},
 ]

@@ -97,6 +97,19 @@ def test_each_input_counts(model, examples):
         assert not torch.allclose(before, model(*other))
 
 
+def test_one_hot_weights_of_letters_give_the_same_logits(model, examples):
+    columns = codes(model, examples)
+    n_strands = sum(part != "structure" for part in model.inputs)
+    if not model.soft:
+        pytest.skip("takes no weights of letters")
+    soft = [torch.nn.functional.one_hot(part.long(), 5).float().requires_grad_() for part in columns[:n_strands]]
+    logits = model(*soft, *columns[n_strands:])
+    torch.testing.assert_close(logits, model(*columns), rtol=1e-5, atol=1e-5)
+    for gradient in torch.autograd.grad(logits.sum(), soft):
+        assert gradient.isfinite().all()
+        assert gradient.abs().max() > 0
+
+
 def test_prediction_leaves_the_model_as_it_was(model, examples):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     predict.score(model, examples)

@@ -123,3 +123,16 @@ def test_stem_is_the_longest_chain_of_nested_pairs(structure):
     pairs = rna.base_pairs(structure)
     chains = [[(i, j) for i, j in sorted(pairs) if i <= inner <= j] for inner, _ in sorted(pairs)]
     assert rna.stem(structure) == max(chains, key=len, default=[])  # of equal chains the first
+
+
+@given(mirna=st.text("ACGU", min_size=1, max_size=24), target=st.text("ACGU", min_size=1, max_size=60))
+def test_base_pairs_of_a_drawing(mirna, target):
+    drawn = rna.duplex(mirna, target)
+    if not drawn.pairs:
+        return
+    pairs = rna.drawn_pairs(mirna, drawn.start, drawn.target, drawn.pairs, drawn.mirna)
+    assert [target[down] for _, down in pairs] == [
+        t for t, p in zip(drawn.target, drawn.pairs, strict=True) if p != " "
+    ]
+    again = rna.draw(mirna, target, pairs, mfe=drawn.mfe)
+    assert again == drawn

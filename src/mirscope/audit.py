@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mirscope import datasets, floors, metrics, splits, tables
+from mirscope import datasets, floors, metrics, runs, splits, tables
 from mirscope.errors import InputError
 
 Array = NDArray[np.float64]
@@ -77,12 +77,12 @@ class Audit:
         document = {
             "name": self.name,
             "verdict": self.verdict,
-            "parts": _records(self.parts),
+            "parts": self.parts.to_dict("records"),
             "contents": self.contents,
-            "overlaps": _records(self.overlaps),
-            "floors": _records(self.floors),
+            "overlaps": self.overlaps.to_dict("records"),
+            "floors": self.floors.to_dict("records"),
         }
-        return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(runs.known(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     def count(self, measure: str, asked: str = "test", seen: str = "train") -> tuple[int, int]:
         """Rows of `overlaps` that have it in common, and of how many."""
@@ -97,13 +97,6 @@ class Audit:
     def auroc(self, predictor: str) -> float:
         """The AUROC of one of `floors`; NaN where it cannot be had."""
         return float(self.floors.set_index("predictor")["auroc"].get(predictor, math.nan))
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]
 
 
 def audit(

@@ -48,15 +48,15 @@ class Entry:
     """A file of the catalogue.
 
     `file` is relative to a data folder; `kind` is pairs (what `load_pairs` reads), hairpins (`load_hairpins`),
-    another table, FASTA, FASTQ, weights or other text; `rows` counts rows or records, None for weights; `sha256` is of
-    the decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the `origins`, in
-    order, and of the entries it `needs`. Without origins the file is put in place by hand, from `page`; `note` says
-    why.
+    another table, FASTA, FASTQ, motifs (MEME), weights or other text; `rows` counts rows or records, None for weights;
+    `sha256` is of the decompressed content; `converter` (a key of `CONVERTERS`; empty: none) makes the file of the
+    `origins`, in order, and of the entries it `needs`. Without origins the file is put in place by hand, from `page`;
+    `note` says why.
     """
 
     name: str
     file: str
-    kind: Literal["pairs", "hairpins", "table", "fasta", "fastq", "weights", "text"]
+    kind: Literal["pairs", "hairpins", "table", "fasta", "fastq", "motifs", "weights", "text"]
     what: str
     licence: str
     citation: str

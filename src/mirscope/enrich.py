@@ -462,7 +462,7 @@ def write(found: Enrichment, folder: Path, *, settings: dict[str, Any] | None = 
     genes = found.genes.sort_values(["score", "log_fold_change"], ascending=[False, True], kind="stable")
     io.write_tsv(genes, files[1], list(genes.columns))
     groups = found.genes.assign(site_type=pd.Categorical(found.genes["site_type"], [*SITE_TYPES, NO_SITE]))
-    ax = plot.cumulative(groups, value="log_fold_change", by="site_type", title=_short(found.drawn))
+    ax = plot.cumulative(groups, value="log_fold_change", by="site_type", title=short(found.drawn))
     for path in files[2:4]:
         plot.save(ax, path)
     best = found.table.head(10)[["mirna_family", "statistic", "pvalue", "qvalue"]].to_dict("records")
@@ -470,6 +470,7 @@ def write(found: Enrichment, folder: Path, *, settings: dict[str, Any] | None = 
     return files
 
 
-def _short(name: str, members: int = 3) -> str:
+def short(name: str, members: int = 3) -> str:
+    """The name of a family with its first members only."""
     parts = name.split("/")
     return name if len(parts) <= members else f"{'/'.join(parts[:members])} and {len(parts) - members} more"

@@ -12,14 +12,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mirscope import floors, io, metrics, negatives, plot, predict, tables
+from mirscope import floors, io, metrics, negatives, plot, predict, runs, tables
 from mirscope.errors import InputError, TableError, UsageError
 from mirscope.models import HAIRPIN, PAIR, Model, expect
+from mirscope.page import Facts, Note, Page, Part, Picture, Section, Tiles
+from mirscope.page import Table as PageTable
 
 log = logging.getLogger(__name__)
 
@@ -97,21 +100,11 @@ class Evaluation:
             "remarks": remarks(self),
             "background": None if self.background is None else _records(self.background),
         }
-        return json.dumps(_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(runs.known(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-
-
-def _strict(value: Any) -> Any:
-    """The value with numbers of Python, None for those that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_strict(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def evaluate(
@@ -585,6 +578,15 @@ def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None 
     if plots is None:
         return written
     Path(plots).mkdir(parents=True, exist_ok=True)
+    for picture, ax in _pictures(evaluation).items():
+        for kind in ("png", "svg"):
+            written.append(Path(plots) / f"{picture}.{kind}")
+            plot.save(ax, written[-1])
+    return written
+
+
+def _pictures(evaluation: Evaluation) -> dict[str, Axes]:
+    drawn = {}
     for picture, draw, metric in (
         ("roc", plot.roc, "auroc"),
         ("precision_recall", plot.precision_recall, "average_precision"),
@@ -593,8 +595,49 @@ def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None 
         values = evaluation.table.set_index("predictor")[metric]
         labels = {name: f"{name}  {_short(value)}" for name, value in values.items() if not math.isnan(value)}
         lines = evaluation.curves.assign(predictor=evaluation.curves["predictor"].replace(labels))
-        ax = draw(lines, title=_SHOWN[metric])
-        for kind in ("png", "svg"):
-            written.append(Path(plots) / f"{picture}.{kind}")
-            plot.save(ax, written[-1])
-    return written
+        drawn[picture] = draw(lines, title=_SHOWN[metric])
+    return drawn
+
+
+_CAPTIONS = {
+    "roc": "ROC: sensitivity as the threshold falls. Floors see part of the question only.",
+    "precision_recall": "Precision and recall; these depend on the share of positives.",
+    "reliability": "Reliability: the share of positives at each mean score; on the diagonal scores are probabilities.",
+}
+
+
+def page(evaluation: Evaluation) -> Page:
+    """The page of an evaluation: words, curves, floors, background calls, settings."""
+    rows = evaluation.table
+    first = rows.iloc[0]
+    interval = f"{_short(first['auroc'])} (95 % {_short(first['auroc_low'])}–{_short(first['auroc_high'])})"
+    what = _WHAT[evaluation.by]
+    short: list[Part] = [
+        f"{evaluation.name} on {evaluation.n:,} {what}, {evaluation.n_positive:,} of them positive: AUROC {interval}.",
+        Tiles({title: first[name] for name, title in _SHOWN.items() if not math.isnan(first[name])}),
+        *(Note(line) for line in remarks(evaluation)),
+    ]
+    columns = rows[["predictor", "kind", "fitted_on", "n", *_SHOWN]].rename(columns=_SHOWN)
+    figures = columns.copy()
+    for title in _SHOWN.values():
+        figures[title] = ["–" if math.isnan(value) else _short(value) for value in columns[title]]
+    sections = [
+        Section("In short", short),
+        Section("Curves", [Picture(ax, _CAPTIONS[name]) for name, ax in _pictures(evaluation).items()]),
+        Section(
+            "The model and its floors",
+            [PageTable(figures, "Floors are what names, composition, seed or energy alone reach on the same ones.")],
+        ),
+    ]
+    if len(evaluation.comparison):
+        sections.append(Section("Compared", [PageTable(evaluation.comparison, "Differences from the model.")]))
+    if evaluation.background is not None:
+        calls = evaluation.background
+        calls = calls[calls["mirna_id"] == ALL] if "mirna_id" in calls else calls
+        caption = "Calls where nothing is known to bind; real ones hold true sites too."
+        sections.append(Section("Background calls", [PageTable(calls, caption)]))
+    run = runs.environment()
+    facts = {"command": " ".join(map(str, run["command"])), "finished": run["finished"], **run["versions"]}
+    settings = {name: getattr(evaluation, name) for name in ("by", "threshold", "n_resamples", "random_state")}
+    sections.append(Section("How this was made", [Facts(facts), "Settings:", Facts(settings)]))
+    return Page(f"Evaluation of {evaluation.name}", f"{evaluation.n:,} {what}", sections)

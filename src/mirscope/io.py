@@ -1,4 +1,4 @@
-"""Files in and out: FASTA, FASTQ, pair tables, site tables, BED, GFF3, mirGFF3, miTAR's FASTA, Keras weights.
+"""Files in and out: FASTA, FASTQ, tables of pairs and sites, BED, GFF3, mirGFF3, miTAR's FASTA, MEME, Keras weights.
 
 Sequences become capitals A C G U N here and nowhere else. Files are plain or gzip, told by their content; `-` is stdin
 or stdout. What is wrong with a file is one `InputError` naming file, line and value. Outputs appear under their final
@@ -1314,6 +1314,106 @@ def _h5_array(dataset: Any, size: int) -> NDArray[Any]:
     if dataset.dtype.kind not in "fiu" or dataset.nbytes > 100 * size:
         raise ValueError(f"{dataset.name} is no array of numbers of this file")
     return np.asarray(dataset[()])
+
+
+# ------------------------------------------------------------------------------------------------------------- motifs
+
+
+@dataclass(frozen=True)
+class Motif:
+    """A motif: the probabilities of A, C, G, U at each of its positions, (width, 4)."""
+
+    id: str
+    name: str
+    """Another name for the reader; may be empty."""
+    matrix: NDArray[np.float64]
+    n_sites: int = 20
+    """Sequences it was made of; 20 where it is not known, as the MEME suite takes it."""
+
+
+@dataclass(frozen=True)
+class MotifSet:
+    """The motifs of a file, and whether they may lie on either strand, as those of DNA do."""
+
+    motifs: tuple[Motif, ...]
+    both_strands: bool = False
+
+
+_MEME_WIDTH = re.compile(r"\bw=\s*(\d+)")
+_MEME_SITES = re.compile(r"\bnsites=\s*(\d+)")
+_MEME_LETTERS = {"ACGU": False, "ACGT": True, "RNA": False, "DNA": True}
+_UNEVEN = 0.02  # how far from 1 a row of rounded probabilities may add up
+
+
+def read_meme(path: str | Path) -> MotifSet:
+    """The motifs of a file in MEME's format (minimal, or what the programs of the MEME suite write), in its order.
+
+    Raises:
+        InputError: the file cannot be read, or holds no motif.
+        TableError: not MEME's format, another alphabet, or a row that is no four probabilities.
+        RepeatedIdError: an id comes twice.
+    """
+    name, found, lines = _name(path), list[Motif](), iter_lines(path)
+    dna, strands, ids, head = False, True, set[str](), None
+    for number, line in lines:
+        words = line.split()
+        if line.startswith("ALPHABET"):
+            letters = line.removeprefix("ALPHABET").strip(" =").split()[:1]
+            kind = letters[0].strip('"') if letters else ""
+            if kind not in _MEME_LETTERS:
+                raise TableError(f"alphabet {_show(kind)}; expected ACGU or ACGT", path=name, line=number)
+            dna = _MEME_LETTERS[kind]
+        elif line.startswith("strands:"):
+            strands = "-" in words
+        elif words[:1] == ["MOTIF"] and len(words) > 1:
+            if words[1] in ids:
+                raise RepeatedIdError(f"the motif {_show(words[1])} comes twice", path=name, line=number)
+            ids.add(words[1])
+            head = words[1:]
+        elif line.startswith("letter-probability matrix") and head is not None:
+            width = _MEME_WIDTH.search(line)
+            rows = _meme_rows(lines, int(width[1]) if width else None, name, number, head[0])
+            sites = _MEME_SITES.search(line)
+            label = head[1] if len(head) > 1 else ""
+            found.append(Motif(head[0], label, rows, int(sites[1]) if sites else 20))
+            head = None
+    if not found:
+        raise InputError("no motif; expected MEME's format, with lines MOTIF and letter-probability matrix", path=name)
+    return MotifSet(tuple(found), dna and strands)
+
+
+def _meme_rows(
+    lines: Iterator[tuple[int, str]], width: int | None, name: str, number: int, motif: str
+) -> NDArray[np.float64]:
+    """The rows of a matrix, which `lines` stands before; without a width, up to a line without numbers."""
+    rows: list[list[float]] = []
+    for number, line in lines:
+        if width is None and not line.strip():
+            break
+        try:
+            row = [float(word) for word in line.split()]
+        except ValueError:
+            row = []
+        if len(row) != 4 or not all(0 <= value <= 1 for value in row) or abs(sum(row) - 1) > _UNEVEN:
+            raise TableError(f"{_show(line)}; expected four probabilities", path=name, line=number, record=motif)
+        rows.append(row)
+        if len(rows) == width:
+            break
+    if not rows or width not in (None, len(rows)):
+        problem = f"a matrix of {len(rows)} rows; expected {width or 'some'}"
+        raise TableError(problem, path=name, line=number, record=motif)
+    matrix = np.array(rows)
+    return matrix / matrix.sum(1, keepdims=True)
+
+
+def write_meme(motifs: Iterable[Motif], path: str | Path) -> None:
+    """Write motifs of RNA in MEME's minimal format, which all programs of the MEME suite read (six decimals)."""
+    with _output(path) as file, _text(file) as text:
+        text.write("MEME version 4\n\nALPHABET= ACGU\n\nBackground letter frequencies\nA 0.25 C 0.25 G 0.25 U 0.25\n")
+        for motif in motifs:
+            text.write(f"\nMOTIF {motif.id} {motif.name}".rstrip() + "\n")
+            text.write(f"letter-probability matrix: alength= 4 w= {len(motif.matrix)} nsites= {motif.n_sites} E= 0\n")
+            text.writelines(" ".join(f"{value:.6f}" for value in row) + "\n" for row in motif.matrix)
 
 
 # -------------------------------------------------------------------------------------------------------------- files

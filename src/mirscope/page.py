@@ -43,12 +43,22 @@ class Facts:
     kind: ClassVar = "facts"
 
 
+@dataclass(frozen=True)
+class Links:
+    """Other pages by name, for a reader who has a network; nothing of them is loaded."""
+
+    values: Mapping[str, str]
+    kind: ClassVar = "links"
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A drawing of `plot`; pictures that follow each other stand side by side where the window is wide enough."""
 
     drawing: Axes | Figure
     caption: str
+    wide: bool = False
+    """As wide as the page, beside no other."""
     kind: ClassVar = "picture"
 
     @cached_property
@@ -78,7 +88,7 @@ class Table:
             yield list(zip(row, numbers, strict=True))
 
 
-Part = str | Note | Tiles | Facts | Picture | Table
+Part = str | Note | Tiles | Facts | Links | Picture | Table
 """A str is a paragraph. All text is text: what looks like HTML is shown, not obeyed."""
 
 

@@ -6,7 +6,8 @@ readers can tell them apart, and so can those of a print.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from mirscope import io, rna
 from mirscope.errors import UsageError
@@ -531,6 +534,359 @@ def exceeding(table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str, ylabe
     _plain(ax)
     _legend(ax)
     return ax
+
+
+def strands(
+    table: pd.DataFrame, tracks: Mapping[str, NDArray[np.float64]], *, names: Sequence[str], title: str = ""
+) -> Figure:
+    """A duplex (or a folded strand) with letters as high as what each nucleotide does, above it and below it.
+
+    Args:
+        table: a row for each column of the drawing: `upper` and `lower` (letters; empty for none), `sign` between them,
+            `upper_place` and `lower_place` (0-based; -1 for none), of which every tenth is written, from 1.
+        tracks: by the name of its axis, heights (strands, columns); a panel for each and strand.
+        names: of the upper strand, and of the lower one where there is one.
+        title: of the picture.
+    """
+    n, width = len(tracks), max(0.15 * len(table) + 1.1, 4.5)
+    heights = [1.0] * n + [0.9] + [1.0] * n * (len(names) - 1)
+    figure = Figure(figsize=(width, 0.5 + 0.95 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    places = [*range(n), *range(n + 1, 2 * n + 1)]
+    panels = [(column, index) for column in range(len(names)) for index in range(n)]
+    letters = (table["upper"], table["lower"])
+    for place, (strand, index) in zip(places, panels, strict=False):
+        name, values = list(tracks.items())[index if strand == 0 else n - 1 - index]
+        _letters(axes[place], letters[strand], values[strand])
+        known = values[np.isfinite(values)]
+        low, high = min(known.min(initial=0), 0), max(known.max(initial=0), 1e-9)  # of both strands the same
+        axes[place].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        axes[place].set_ylabel(f"{names[strand]}\n{name}", fontsize=7)
+        axes[place].tick_params(bottom=False, labelbottom=False, labelsize=7)
+        axes[place].yaxis.set_major_locator(MaxNLocator(3))
+        _plain(axes[place])
+        axes[place].spines["bottom"].set_visible(False)
+    middle = axes[n]
+    centred: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
+    for y, column in ((0.7, "upper"), (0.5, "sign"), (0.3, "lower")):
+        for x, text in enumerate(table[column]):
+            middle.text(x, y, text, fontsize=8, family="monospace", **centred)
+    for y, column in ((0.95, "upper_place"), (0.05, "lower_place")):
+        for x, at in enumerate(table[column].tolist()):
+            if at == 0 or (at % 10 == 9 and at > 0):
+                middle.text(x, y, str(at + 1), fontsize=6, color="#606060", **centred)
+    middle.set(xlim=(-1, len(table)), ylim=(0, 1))
+    middle.set_axis_off()
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+    return figure
+
+
+def _letters(ax: Axes, letters: pd.Series, heights: NDArray[np.float64]) -> None:
+    """Letters of these heights, upside down below 0."""
+    import logomaker  # loads pyplot, which nothing else needs
+
+    matrix = pd.DataFrame(0.0, index=range(len(letters)), columns=list("ACGU"))
+    for x, (letter, height) in enumerate(zip(letters, heights, strict=True)):
+        if letter in matrix and np.isfinite(height):
+            matrix.loc[x, letter] = height
+    logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    if np.isnan(heights[letters.to_numpy() != ""]).any():
+        ax.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7, color=_GREY)
+
+
+_LETTERS = {"A": PALETTE[2], "C": PALETTE[0], "G": PALETTE[1], "U": PALETTE[5]}
+
+
+def interactions(
+    change: NDArray[np.float64],
+    *,
+    mirna: str,
+    target: str,
+    base_pairs: Sequence[tuple[int, int]] = (),
+    start: int = 0,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """A map of the miRNA (rows, nt 1 on top) against the target (columns): brown above 0, purple below.
+
+    Args:
+        change: (nt of the miRNA, nt of the target).
+        mirna: 5'->3'.
+        target: 5'->3'.
+        base_pairs: places in the miRNA and in the target that get a frame.
+        start: first nt of the target in what it was cut from, for the numbers, which count from 1.
+        ax: where to draw; default a new figure, larger for longer sequences.
+        title: of the colours.
+    """
+    rows, columns = change.shape
+    if ax is None:
+        ax = Figure(figsize=(0.14 * columns + 2, 0.14 * rows + 1), layout="constrained").add_subplot()
+    limit = float(np.abs(change).max()) or 1.0
+    cells = ax.pcolormesh(change, cmap="PuOr_r", vmin=-limit, vmax=limit, rasterized=change.size > 20_000)
+    for row, column in base_pairs:
+        ax.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="black", linewidth=0.9))
+    for axis, text, first in ((ax.xaxis, target, start), (ax.yaxis, mirna, 0)):
+        axis.set_ticks(np.arange(len(text)) + 0.5, list(text), fontsize=6.5)
+        axis.set_tick_params(length=0, pad=1)
+        tens = [at for at in range(len(text)) if at == 0 or (first + at) % 10 == 9]
+        other = ax.secondary_xaxis("top") if axis is ax.xaxis else ax.secondary_yaxis("right")
+        (other.set_xticks if axis is ax.xaxis else other.set_yticks)(
+            [at + 0.5 for at in tens], [str(first + at + 1) for at in tens], fontsize=6.5
+        )
+        other.tick_params(length=2, pad=1)
+        other.spines[:].set_visible(False)
+    ax.set(
+        xlim=(0, columns),
+        ylim=(rows, 0),
+        aspect="equal",
+        xlabel="target 5\u2032\u21923\u2032",
+        ylabel="miRNA 3\u2032\u21905\u2032",
+    )
+    bar = ax.figure.colorbar(cells, ax=ax, pad=0.03, aspect=15, shrink=0.9)
+    bar.set_label(title, fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+    return ax
+
+
+def profile(
+    table: pd.DataFrame, *, shaded: Mapping[str, Sequence[tuple[int, int]]], titles: Mapping[str, str]
+) -> Figure:
+    """Mean and spread by position: a row of panels for each method, a panel for each strand, a line for each label.
+
+    Args:
+        table: columns of `interpret.Tally.profile`, of one measure for each method.
+        shaded: by strand, parts that are marked (0-based, half-open).
+        titles: by method, of its axis.
+    """
+    methods, names = list(table["method"].unique()), list(table["strand"].unique())
+    figure = Figure(figsize=(4.2 * len(names) + 0.6, 2.1 * len(methods) + 0.4), layout="constrained")
+    axes = figure.subplots(len(methods), len(names), squeeze=False, sharex="col", sharey="row")
+    for (row, method), (column, strand) in itertools.product(enumerate(methods), enumerate(names)):
+        ax = axes[row, column]
+        own = table[(table["method"] == method) & (table["strand"] == strand)]
+        for low, high in shaded.get(strand, ()):
+            ax.axvspan(low + 0.5, high + 0.5, color="#EEEEEE", linewidth=0, zorder=0)
+        ax.axhline(0, color=_GREY, linewidth=0.6)
+        for place, (label, line) in enumerate(own.groupby("label", sort=True)):
+            colour, at = PALETTE[place % len(PALETTE)], line["position"] + 1
+            ax.fill_between(
+                at, line["mean"] - line["sd"], line["mean"] + line["sd"], color=colour, alpha=0.2, linewidth=0
+            )
+            name = f"label {label} ({line['n'].max():,})" if label else f"{line['n'].max():,} examples"
+            ax.plot(
+                at,
+                line["mean"],
+                color=colour,
+                linestyle=DASHES[place % len(DASHES)],
+                marker="o",
+                markersize=2.5,
+                label=name,
+            )
+        if row == len(methods) - 1:
+            ax.set_xlabel(f"nt of the {strand.replace('mirna', 'miRNA')}, from its 5\u2032 end")
+        if column == 0:
+            ax.set_ylabel(titles[method], fontsize=8)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _plain(ax)
+    _legend(axes[0, -1])
+    return figure
+
+
+def logos(table: pd.DataFrame) -> Figure:
+    """Sequence logos, letters as high as their information (bits): a kernel a row, a method a column.
+
+    Args:
+        table: columns kernel, method, matrix (width, 4; probabilities of A C G U) and note, which stands above the
+            logo; kernels and methods in their order.
+    """
+    import logomaker  # loads pyplot, which nothing else needs
+
+    kernels, methods = table["kernel"].unique(), table["method"].unique()
+    n_rows, n_columns = max(len(kernels), 1), max(len(methods), 1)
+    figure = Figure(figsize=(0.9 + 2.9 * n_columns, 0.5 + 0.85 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for row in table.itertuples():
+        number = list(methods).index(row.method)
+        ax = axes[list(kernels).index(row.kernel), number]
+        ax.set_axis_on()
+        matrix = np.asarray(row.matrix)
+        information = 2 + (matrix * np.log2(np.where(matrix > 0, matrix, 1))).sum(1, keepdims=True)
+        letters = pd.DataFrame(matrix * information, columns=list(rna.ALPHABET[:4]))
+        logomaker.Logo(letters, ax=ax, color_scheme=_LETTERS, font_name="DejaVu Sans", show_spines=False)
+        ax.set(ylim=(0, 2), yticks=(0, 2), xticks=(0, len(matrix) - 1), xticklabels=(1, len(matrix)))
+        ax.tick_params(labelsize=6, length=2, pad=1)
+        ax.spines[["left", "bottom"]].set_visible(True)
+        ax.set_title(f"{row.kernel}  {row.note}", fontsize=7, loc="left", pad=2)
+    for ax, method in zip(axes[0], methods, strict=False):
+        ax.annotate(f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold")
+    return figure
+
+
+def units(
+    layers: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+    table: pd.DataFrame,
+    texts: Sequence[str],
+    duplex: tuple[int, int],
+    *,
+    title: str = "",
+) -> Figure:
+    """What hidden units hold along one pair: a panel for each layer, a unit a row, a step a column.
+
+    Above each panel stand the nucleotides that the steps are about (their middle ones), the duplex is marked under it,
+    and the best unit of the table by a frame.
+
+    Args:
+        layers: values (steps, units) and places (steps, 2 inputs, start and end; -1: none) of each layer.
+        table: columns layer, unit, best and the AUROCs, as `activations.units`.
+        texts: miRNA and target, 5'->3'.
+        duplex: its interval in the target.
+        title: above all.
+    """
+    n_units = [values.shape[1] for values, _ in layers.values()]
+    n_steps = [int((places >= 0).any((1, 2)).sum()) for _, places in layers.values()]
+    high = [max(0.11 * n, 1.6) for n in n_units]
+    figure = Figure(
+        figsize=(max(1.9 + 0.15 * max(n_steps), 6), 0.9 + sum(high) + 0.8 * len(high)), layout="constrained"
+    )
+    axes = figure.subplots(len(layers), 1, squeeze=False, height_ratios=high)[:, 0]
+    for ax, (layer, (values, places)) in zip(axes, layers.items(), strict=True):
+        shown = np.flatnonzero((places >= 0).any((1, 2)))
+        most = max(float(np.abs(values).max()), 1e-12)
+        cells = ax.pcolormesh(values[shown].T, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
+        figure.colorbar(cells, ax=ax, pad=0.01, fraction=0.03).ax.tick_params(labelsize=7)
+        middle = np.where(places[shown, :, 0] < 0, -1, places[shown].sum(2) // 2)
+        lines = [[text[place] if place >= 0 else " " for place in middle[:, i]] for i, text in enumerate(texts)]
+        ax.xaxis.tick_top()
+        ax.set_xticks(np.arange(len(shown)) + 0.5, ["\n".join(pair) for pair in zip(*lines, strict=True)], fontsize=6.5)
+        ax.set_yticks([0.5, values.shape[1] - 0.5], [0, values.shape[1] - 1], fontsize=7)
+        ax.set_ylabel(f"unit of {layer}", fontsize=8)
+        ax.tick_params(length=0, pad=2)
+        within = (middle[:, 1] >= duplex[0]) & (middle[:, 1] < duplex[1])
+        _marked(ax, within, -0.035 * values.shape[1])
+        rows: list[Any] = list(table[(table["layer"] == layer) & table["best"]].itertuples())
+        for row in rows:
+            ax.add_patch(
+                Rectangle((0, row.unit), len(shown), 1, fill=False, edgecolor="black", linewidth=1.4, clip_on=False)
+            )
+            note = f"unit {row.unit} follows the site best: AUROC {row.auroc:.2f} in pairs that did not choose it"
+            note += f" (with another miRNA {row.auroc_other_mirna:.2f}, the place alone {row.auroc_place:.2f})"
+            ax.annotate(note, (0, -3), xycoords="axes points", fontsize=7, va="top", annotation_clip=False)
+        ax.set_ylim(-0.06 * values.shape[1], values.shape[1])
+        ax.spines[:].set_visible(False)
+    turned = any((np.diff(places[:, 1, 0][places[:, 1, 0] >= 0]) < 0).any() for _, places in layers.values())
+    lower = "target from its 3' end" if turned else "target"
+    axes[0].set_title(f"{title}\nupper letters miRNA, lower {lower}; black bar: duplex", fontsize=8, loc="left")
+    return figure
+
+
+def _marked(ax: Axes, within: NDArray[np.bool_], height: float) -> None:
+    """A bar at this height under the columns that are within."""
+    for column in np.flatnonzero(within):
+        ax.plot([column, column + 1], [height, height], color="black", linewidth=3, solid_capstyle="butt")
+
+
+def attention(
+    maps: NDArray[Any], change: NDArray[Any], texts: Sequence[str], duplex: tuple[int, int], *, title: str = ""
+) -> Figure:
+    """Attention of one pair by layer and head, and below what each stretch of the target is attended and matters.
+
+    Args:
+        maps: weights (layers, heads, places of the miRNA, places of the target), 0 where there is padding.
+        change: of the logit when the run that begins at each nucleotide of the target is hidden; NaN beyond.
+        texts: miRNA and target, 5'->3'.
+        duplex: its interval in the target.
+        title: above all.
+    """
+    layers, heads = maps.shape[:2]
+    rows, columns = (int((maps.sum((0, 1, other)) > 0).sum()) for other in (3, 2))
+    figure = Figure(figsize=(max(1.35 * heads + 0.8, 8), 0.75 * layers + 3.2), layout="constrained")
+    grid = figure.add_gridspec(layers + 1, heads, height_ratios=[1] * layers + [2.4])
+    figure.suptitle(f"{title}; attention of the miRNA (rows, 5' on top) to the target (columns, 5' left)", fontsize=8)
+    for layer, head in np.ndindex(layers, heads):
+        ax = figure.add_subplot(grid[layer, head])
+        ax.pcolormesh(maps[layer, head, :rows, :columns], cmap="viridis_r", rasterized=True)
+        ax.set(xticks=[], yticks=[], ylim=(rows, 0))
+        if layer == 0:
+            ax.set_title(f"head {head + 1}", fontsize=7, pad=2)
+        if head == 0:
+            ax.set_ylabel(f"layer {layer + 1}", fontsize=7)
+        ax.axvline(duplex[0], color="black", linewidth=0.7)
+        ax.axvline(duplex[1], color="black", linewidth=0.7)
+    ax = figure.add_subplot(grid[layers, :])
+    to = maps.sum((0, 1, 2))[:columns]
+    ax.bar(np.arange(columns) + 0.5, to / to.sum(), width=1, color=PALETTE[4], label="attention, mean of all heads")
+    ax.set_xlim(0, len(texts[1]))
+    ax.set_xticks(np.arange(len(texts[1])) + 0.5, list(texts[1]), fontsize=7)
+    ax.set_ylabel("share of attention", fontsize=8)
+    ax.set_xlabel("nt of the target with which a place, or a hidden run, begins", fontsize=8)
+    ax.tick_params(labelsize=7)
+    beside = ax.twinx()
+    beside.plot(
+        np.arange(len(change)) + 0.5, change, color=PALETTE[5], marker=".", label="change of the logit when hidden"
+    )
+    beside.axhline(0, color=_GREY, linewidth=0.6)
+    beside.set_ylabel("logit, hidden − as it is", fontsize=8)
+    beside.tick_params(labelsize=7)
+    ax.axvspan(*duplex, color="#E0E0E0", zorder=0, label="duplex")
+    handles = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[0]]
+    labels = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[1]]
+    ax.legend(handles, labels, frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderpad=0)
+    return figure
+
+
+def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    """A tree of miRNAs beside their profiles, clusters told apart by colour and number.
+
+    Args:
+        linkage: scipy's.
+        profiles: miRNAs (index) x places, in the order of the tree's leaves.
+        table: columns mirna_id, cluster, cluster_stability (NaN: not known), in the same order.
+    """
+    from scipy.cluster.hierarchy import dendrogram as tree
+
+    n, line = len(table), 0.15
+    written = n <= _IDS
+    figure = Figure(figsize=(8.5, max(1.2 + (line * n if written else 22), 2.5)), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.6])
+    branches = tree(linkage, no_plot=True)
+    for x, y in zip(branches["icoord"], branches["dcoord"], strict=True):
+        left.plot(y, x, color="#404040", linewidth=0.8)
+    left.set(ylim=(10 * n, 0), yticks=[], xlabel="1 − correlation")
+    left.invert_xaxis()
+    _plain(left, left=False)
+    values = profiles.to_numpy()
+    most = max(float(np.abs(values).max()), 1e-12)
+    cells = right.pcolormesh(values, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
+    bar = figure.colorbar(cells, ax=right, pad=0.01, aspect=40, shrink=min(1, 25 / n))
+    bar.set_label("fall of the score when hidden", fontsize=8)
+    for ax in (left, right, bar.ax):
+        ax.tick_params(labelsize=7)
+        ax.set_xlabel(ax.get_xlabel(), fontsize=8)
+    right.set(ylim=(n, 0), xlabel="first hidden nt of the miRNA")
+    right.set_xticks(np.arange(values.shape[1]) + 0.5, profiles.columns, fontsize=7)
+    right.tick_params(length=0)
+    clusters = table["cluster"].to_numpy()
+    if written:
+        right.set_yticks(np.arange(n) + 0.5, table["mirna_id"], fontsize=6.5)
+        for label, cluster in zip(right.get_yticklabels(), clusters, strict=True):
+            label.set_color(PALETTE[(cluster - 1) % len(PALETTE)])
+    else:
+        right.set(yticks=[], ylabel=f"{n:,} miRNAs")
+    begins = np.flatnonzero(np.diff(clusters, prepend=-1))
+    for low, high in zip(begins, [*begins[1:], n], strict=True):
+        colour = PALETTE[(clusters[low] - 1) % len(PALETTE)]
+        left.plot([0, 0], [10 * low + 1, 10 * high - 1], color=colour, linewidth=5, solid_capstyle="butt")
+        stability = table["cluster_stability"].iloc[low]
+        note = f"{clusters[low]}" if np.isnan(stability) else f"{clusters[low]} (stability {stability:.2f})"
+        left.annotate(
+            note, (0, 5 * (low + high)), xytext=(-7, 0), textcoords="offset points", ha="right", va="center", fontsize=7
+        ).set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8})
+        if low:
+            right.axhline(low, color="black", linewidth=0.8)
+    right.spines[:].set_visible(False)
+    return figure
 
 
 def save(drawing: Figure | Axes, path: str | Path) -> None:

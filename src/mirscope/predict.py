@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mirscope import tables
 from mirscope.errors import TableError, UsageError
-from mirscope.models import PAIR, Model
+from mirscope.models import PAIR, Model, expect_columns
 
 log = logging.getLogger(__name__)
 
@@ -50,25 +50,30 @@ def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, warn:
         examples: what `model.columns` reads: of `tables.PAIRS` or `tables.HAIRPINS`; columns of `model.numbers` if they
             are known.
         batch_size: examples at a time; the scores do not depend on it.
-        warn: whether hairpins that are cut are counted in a warning; not of a part of what is counted elsewhere.
+        warn: whether what is cut is counted in a warning; not of a part of what is counted elsewhere.
 
     Raises:
         TableError: the model does not read such a table.
     """
+    if warn:
+        warn_of_long(model, examples)
     if model.inputs != PAIR:
-        return _score_whole(model, examples, batch_size, warn)
-    pairs = examples
-    mirna_length, window = model.lengths
+        return _score_whole(model, examples, batch_size)
+    return probability(best_windows(model, examples, batch_size=batch_size)[1])
+
+
+def best_windows(
+    model: Model, pairs: pd.DataFrame, *, batch_size: int = 1024
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Of each pair what `score` looks at: the first nt of the target's best window, its logit and its length, nt.
+
+    Of windows as good the first. Arguments as for `score`.
+    """
+    window = model.lengths[1]
     mirnas, targets = (np.array(column, dtype=object) for column in model.columns(pairs))
     whole = max(window, model.longest)
     starts = [window_starts(len(t), window, model.stride) if len(t) > whole else np.zeros(1, int) for t in targets]
     n_windows = np.array([len(s) for s in starts], dtype=np.int64)
-    _warn("%d of %d targets are longer than the model's %d nt: the best window counts", n_windows > 1, whole)
-    _warn(
-        "%d of %d miRNAs are longer than the model's %d nt: cut at the 3' end",
-        pairs["mirna_seq"].str.len() > mirna_length,
-        mirna_length,
-    )
 
     rows = np.repeat(np.arange(len(pairs)), n_windows)
     at = np.concatenate(starts) if starts else np.empty(0, dtype=np.int64)
@@ -80,15 +85,14 @@ def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, warn:
         return [*model.encode(list(mirnas[rows[batch]]), cut), *(column[rows[batch]] for column in values)]
 
     found = logits(model, len(rows), inputs, batch_size)
-    best = np.maximum.reduceat(found, np.cumsum(n_windows) - n_windows) if len(pairs) else found
-    return probability(best)
+    order = np.lexsort((at, -found, rows))  # the best of each pair first
+    best = order[np.cumsum(n_windows) - n_windows]
+    return at[best], found[best], sizes
 
 
-def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int, warn: bool) -> NDArray[np.float32]:
+def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
     """Scores of examples of which the model makes one window each."""
     columns, values = model.columns(examples), numbers(model, examples)
-    if warn:
-        warn_of_cut(model, sum(len(text) > model.lengths[0] for text in columns[0]), len(columns[0]))
 
     def inputs(batch: slice) -> list[torch.Tensor]:
         return [*model.encode(*(column[batch] for column in columns)), *(column[batch] for column in values)]
@@ -193,6 +197,22 @@ def warn_of_cut(model: Model, n_long: int, n: int) -> None:
         log.warning("%d of %d %ss are longer than the model's %d nt: cut", n_long, n, what, longest)
 
 
-def _warn(message: str, long: NDArray[np.bool_] | pd.Series, limit: int) -> None:
+def warn_of_long(model: Model, examples: pd.DataFrame) -> None:
+    """Warn, where there are any, of examples that are longer than the model reads, and say what becomes of them.
+
+    Raises:
+        TableError: the model does not read such a table.
+    """
+    expect_columns(model, examples, [f"{part}_seq" for part in model.inputs if part != "structure"])
+    n_nt = [examples[f"{part}_seq"].str.len() for part in model.inputs if part != "structure"]
+    if model.inputs != PAIR:
+        warn_of_cut(model, int((n_nt[0] > model.lengths[0]).sum()), len(examples))
+        return
+    whole, longest = max(model.lengths[1], model.longest), model.lengths[0]
+    _warn("%d of %d targets are longer than the model's %d nt: the best window counts", n_nt[1] > whole, whole)
+    _warn("%d of %d miRNAs are longer than the model's %d nt: cut at the 3' end", n_nt[0] > longest, longest)
+
+
+def _warn(message: str, long: pd.Series, limit: int) -> None:
     if long.any():
         log.warning(message, long.sum(), len(long), limit)

@@ -387,6 +387,27 @@ def draw(mirna: str, target: str, base_pairs: Sequence[tuple[int, int]], *, mfe:
     return Duplex(mfe, base_pairs[0][1], base_pairs[-1][1] + 1, *drawn)
 
 
+def drawn_pairs(mirna: str, start: int, target_line: str, pairs_line: str, mirna_line: str) -> list[tuple[int, int]]:
+    """The base pairs (place in the miRNA, in the target) of a drawing as `Duplex` has it; what `draw` was given.
+
+    Where the drawn piece of the miRNA comes twice in it, the one nearer its 5' end.
+
+    Args:
+        mirna: 5'->3'.
+        start: first paired nt of the target.
+        target_line: of the drawing, as the other lines.
+        pairs_line: empty where there is no duplex.
+        mirna_line: 3'->5'.
+    """
+    piece = mirna_line.replace("-", "")[::-1]
+    up, down, found = mirna.index(piece) + len(piece) - 1, start, []
+    for target, sign, opposite in zip(target_line, pairs_line, mirna_line, strict=True):
+        if sign != " ":
+            found.append((up, down))
+        up, down = up - (opposite != "-"), down + (target != "-")
+    return found
+
+
 def duplex_mfe(mirna: str, target: str) -> float:
     """Energy of the best duplex, kcal/mol: the `mfe` of `duplex`, without the drawing; 0 where none is stable."""
     if not mirna or not target:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mirscope import io
 from mirscope.errors import InputError, UsageError
@@ -90,6 +94,16 @@ def environment() -> dict[str, Any]:
         "machine": platform.platform(),
         "versions": {name: version(name) for name in _PACKAGES},
     }
+
+
+def known(value: Any) -> Any:
+    """The value with numbers of Python, None for those that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): known(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [known(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: str | Path, record: dict[str, Any]) -> None:

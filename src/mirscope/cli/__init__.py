@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mirscope.cli import targets, hairpins, discover, reads, functional, training  # noqa: F401  # isort: skip (the order of the help)
+from mirscope.cli import targets, report, explain, interpret, hairpins, discover, reads, functional, training  # noqa: F401  # isort: skip (the order of the help)
 from mirscope.cli import negatives, audit, experiments, language, models, data  # noqa: F401  # isort: skip
 from mirscope.cli.common import app, start_log
 from mirscope.errors import MirscopeError

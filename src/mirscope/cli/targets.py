@@ -333,6 +333,7 @@ def evaluate(
     plots: Annotated[
         Path | None, typer.Option(help="Folder for ROC, precision-recall and reliability pictures.")
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write all of it as one HTML page.")] = None,
     threshold: Annotated[float, typer.Option("--threshold", "-p", help="Score from which one is called.")] = 0.5,
     train: Annotated[
         str | None,
@@ -397,6 +398,8 @@ def evaluate(
             rates = _background(network, pairs, transcripts, **chance)
         found = replace(found, background=rates)
     library.print_table(found)
+    if report:
+        library.page(found).write(report)
     if json or plots:
         written = library.write(found, json or Path(plots or ".") / "evaluation.json", plots=plots)
         logging.getLogger("mirscope").info("written: %s", " ".join(map(str, written)))

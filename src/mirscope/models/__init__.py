@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 import torch
@@ -63,6 +63,29 @@ class Unlabelled:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+class Kernels(NamedTuple):
+    """Kernels of a first convolution as they lie along one of the RNAs, 5'->3'.
+
+    What a kernel finds at a place is `bias` plus, for each of its taps, the weight of the k-mer that begins there.
+    """
+
+    part: str
+    """The input they slide along: `mirna` or `target`."""
+    weight: Tensor
+    """(units, 4**k, taps), k-mers in the order AA.., AC..; k is 1 where the network reads nucleotides."""
+    bias: Tensor
+    """(units,)"""
+
+
+class States(NamedTuple):
+    """What the hidden units of a recurrent layer hold at each of its steps."""
+
+    values: Tensor
+    """(n, steps, units)"""
+    places: Tensor
+    """The nucleotides of each input that a step is about: (n, steps, inputs, 2), start and end of codes; -1: none."""
+
+
 class Model(nn.Module):
     """Scores examples. Subclasses set `lengths` and define `forward`; the rest has good defaults."""
 
@@ -76,6 +99,11 @@ class Model(nn.Module):
     """Longest target of a pair, nt, of which `encode` makes one window although it is longer than that."""
     numbers: tuple[str, ...] = ()
     """Columns of numbers that `forward` takes after the codes if it is given them; NaN: not known."""
+    soft: bool = False
+    """Whether `forward` takes, in place of the codes of a strand, also weights of its letters (n, length, 5).
+
+    One-hot they give the same logits; mixed they are what gradients by letter need (`_letters`).
+    """
     candidates: ClassVar[Literal["all", "seed", "peaks"]] = "all"
     """What a scan scores, unless the user says otherwise: all windows, those that end with a seed match, or `peaks`."""
     fp_per_kb: ClassVar[float | None] = None
@@ -148,6 +176,21 @@ class Model(nn.Module):
         """
         raise NotImplementedError
 
+    def kernels(self) -> tuple[Kernels, ...]:
+        """The kernels that read nucleotides first; none, unless the model has some."""
+        return ()
+
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """The hidden units of each recurrent layer on codes (n, length) of each input; none, unless it has some."""
+        return {}
+
+    def attention(self, *codes: Tensor) -> Tensor:
+        """Weights (n, layers, heads, places of the first input, places of the second), 0 where there is padding.
+
+        A place is as many nt as the codes are longer than the places, plus one. No layers, unless the model attends.
+        """
+        return torch.zeros(len(codes[0]), 0, 0, *(part.shape[1] for part in codes))
+
     def duplexes(self, mirnas: Sequence[str], targets: Sequence[str]) -> dict[str, Sequence[Any]]:
         """How each pair binds: columns of `tables.SITES`, with places in the target; by default the least energy.
 
@@ -163,6 +206,12 @@ class Model(nn.Module):
             Start and end (0-based, half-open) of the 5p one and of the 3p one in each hairpin (n, 4); -1: none.
         """
         raise NotImplementedError
+
+
+def along(starts: Tensor, ends: Tensor, lengths: Tensor) -> Tensor:
+    """Places (n, steps, 2) as of `States` of steps (n, steps) or (steps,), cut to sequences of these lengths (n,)."""
+    places = torch.stack(torch.broadcast_tensors(starts.clamp(min=0), torch.minimum(ends, lengths[:, None])), 2)
+    return places.masked_fill((places[:, :, :1] >= places[:, :, 1:]), -1)
 
 
 def drawn(duplexes: Sequence[rna.Duplex]) -> dict[str, Sequence[Any]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mirscope import rna
 from mirscope.errors import TableError
-from mirscope.models import HAIRPIN, Model, expect_columns
+from mirscope.models import HAIRPIN, Model, _letters, expect_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,14 +54,11 @@ class HairpinModel(Folded):
     """
 
     lengths = (LENGTH, LENGTH)
+    soft = True
 
     def __init__(self, cut: Cut) -> None:
         super().__init__()
         self.cut = cut
-        one_hot = torch.cat([torch.eye(SYMBOLS), torch.zeros(1, SYMBOLS)])  # the last: padding and N
-        self.register_buffer("one_hot", one_hot, persistent=False)
-
-    one_hot: Tensor
 
     def encode(self, *columns: Sequence[str]) -> tuple[Tensor, ...]:
         """Codes int8 (n, 180) of hairpins and of structures."""
@@ -74,8 +71,8 @@ class HairpinModel(Folded):
 
     def symbols(self, hairpin: Tensor, structure: Tensor) -> Tensor:
         """One-hot symbols (n, 180, 12) of codes (n, 180); all 0 where there is padding or N."""
-        known = hairpin != rna.N
-        return self.one_hot[torch.where(known, 4 * structure + hairpin, SYMBOLS).long()]
+        brackets = torch.eye(len(rna.BRACKETS), device=hairpin.device)[structure.long()]  # (n, 180, 3)
+        return (brackets[..., None] * _letters.bases(hairpin)[:, :, None]).flatten(2)
 
 
 def around_hairpin(hairpin: str, structure: str, length: int = LENGTH) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mirscope import language, rna
 from mirscope.errors import InputError, UsageError
-from mirscope.models import Model, Unlabelled
+from mirscope.models import Kernels, Model, States, Unlabelled, _letters, along
 
 _NEVER = -1e4  # finite: a sequence may have no 4-mer at all
 _BLOCK = 256  # windows decoded at once in a scan
@@ -76,7 +76,7 @@ class Network(Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.soft = config, config.target_encoder != "bert"
         self.mirna = _Encoder(_Embedding(config.mirna_dimension, frozen=config.frozen), config)
         if config.target_encoder == "bert":
             self.target = _Encoder(_Bert(config.bert, self.lengths[1], config), config)
@@ -93,11 +93,36 @@ class Network(Model):
 
     def forward(self, mirna: Tensor, target: Tensor) -> Tensor:
         """Logits (n,) of codes (n, 26) and (n, 53)."""
-        queries, memory = self.mirna(language.tokens(mirna)), self._remember(target)
+        queries, memory = self.mirna(_tokens(mirna)), self._remember(target)
         return self._classify(self._decode(queries, memory), memory)
 
-    def attention(self, mirna: Tensor, target: Tensor) -> Tensor:
+    def kernels(self) -> tuple[Kernels, ...]:
+        """Of the TextCNN of either side, over the vectors of 4-mers; not over a BERT's, which hang on their context."""
+        found = []
+        for part, encoder in (("mirna", self.mirna), ("target", self.target)):
+            if isinstance(encoder.embed, _Embedding):
+                vectors = encoder.embed.weight[: language.UNKNOWN]
+                for conv in encoder.convolutions:
+                    weight = torch.einsum("fdt,vd->fvt", conv.weight, vectors)
+                    found.append(Kernels(part, weight, cast(Tensor, conv.bias)))
+        return tuple(found)
+
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the BiLSTM of either side, forward then backward, which does not see the other side; a step is a 4-mer."""
+        found = {}
+        for part, (name, encoder) in enumerate({"mirna": self.mirna, "target": self.target}.items()):
+            if encoder.directions:
+                values, known = encoder(language.tokens(codes[part]))
+                start = torch.arange(values.shape[1], device=values.device)
+                places = torch.full((*values.shape[:2], 2, 2), -1, device=values.device)
+                on_part = along(start, start + language.K, _letters.lengths(codes[part]))
+                places[:, :, part] = on_part.masked_fill(~known[:, :, None], -1)
+                found[f"{name}_bilstm"] = States(values, places)
+        return found
+
+    def attention(self, *codes: Tensor) -> Tensor:
         """Attention (n, layers, heads, 23, 50) of the miRNA's 4-mers to the target's; 0 where either has an N."""
+        mirna, target = codes
         queries, memory = self.mirna(language.tokens(mirna)), self._remember(target)
         maps: list[Tensor] = []
         self._decode(queries, memory, maps)
@@ -119,7 +144,7 @@ class Network(Model):
 
     def _remember(self, target: Tensor) -> _Memory:
         """What the layers attend to."""
-        states, known = self.target(language.tokens(target))
+        states, known = self.target(_tokens(target))
         bias = torch.zeros_like(known, dtype=states.dtype).masked_fill(~known, _NEVER)[:, None, None]
         keys_values = [layer.attention.remember(states) for layer in self.layers]
         return _Memory(known, bias, keys_values, _top(states, known))
@@ -170,6 +195,10 @@ class _Embedding(nn.Embedding):
         super().__init__(language.N_KMERS + 1, dimension, padding_idx=language.UNKNOWN)
         self.dimension = dimension
         self.weight.requires_grad_(not frozen)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Vectors (n, length, dimension) of tokens (n, length), or mixed as weights of tokens (n, length, 257) are."""
+        return tokens @ self.weight if tokens.is_floating_point() else super().forward(tokens)
 
     def learn(self, sequences: Sequence[str], random_state: int) -> None:
         """Set the vectors to those of word2vec, trained on the sequences' overlapping 4-mers (skip-gram)."""
@@ -246,7 +275,7 @@ class _Encoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> _Encoded:
         """States (n, length, hidden) of tokens (n, length)."""
-        known = tokens != language.UNKNOWN
+        known = tokens[..., language.UNKNOWN] < 0.5 if tokens.is_floating_point() else tokens != language.UNKNOWN
         shown = known[:, :, None]
         x = self.linear(self.dropout(self._convolve(tokens, shown))) * shown
         if self.directions:
@@ -262,12 +291,22 @@ class _Encoder(nn.Module):
         """Features (n, length, 3 filters), or the vectors themselves without a TextCNN."""
         if not self.convolutions:
             return self.embed(tokens) * shown
-        if isinstance(self.embed, _Embedding):
+        if isinstance(self.embed, _Embedding) and not tokens.is_floating_point():
             x = torch.cat([_look_up(tokens, self.embed, convolution) for convolution in self.convolutions], 2)
         else:
             vectors = (self.embed(tokens) * shown).transpose(1, 2)
             x = torch.cat([convolution(vectors) for convolution in self.convolutions], 1).transpose(1, 2)
         return x.relu()
+
+
+def _tokens(letters: Tensor) -> Tensor:
+    """Tokens (n, length - 3) of codes (n, length); of weights of letters weights of tokens (n, length - 3, 257)."""
+    if not letters.is_floating_point():
+        return language.tokens(letters)
+    first, *others = _letters.bases(letters).unfold(1, language.K, 1).unbind(3)  # 4 x (n, length - 3, 4)
+    for other in others:
+        first = (first[..., None] * other[:, :, None]).flatten(2)
+    return torch.cat([first, 1 - first.sum(2, keepdim=True)], 2)
 
 
 def _look_up(tokens: Tensor, embed: _Embedding, convolution: nn.Conv1d) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from mirscope import rna
 from mirscope.errors import UsageError
-from mirscope.models import Model, Unlabelled
+from mirscope.models import Model, States, Unlabelled, _letters, along
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Network(Model):
     lengths = (26, 53)
     pretrains = True
     candidates = "seed"
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -88,14 +89,18 @@ class Network(Model):
         """Logits (n,) of codes (n, 26) and (n, 53)."""
         return self._classify(self._encode_mirna(mirna), self._encode_target(target))
 
-    @torch.no_grad()
-    def states(self, mirna: Tensor, target: Tensor) -> Tensor:
-        """Hidden states (n, 53, hidden) of the last layer, forward then backward; 0 beyond the end of both strands.
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the last layer, (n, 53, hidden), forward then backward; 0 beyond the end of both strands.
 
-        Position i is nucleotide i of the miRNA from its 5' end and nucleotide i of the target from its 3' end.
+        Step i is nucleotide i of the miRNA from its 5' end and nucleotide i of the target from its 3' end.
         """
-        packed = self._join(self._encode_mirna(mirna), self._encode_target(target))
-        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=max(self.lengths))[0]
+        mirna, target = self._encode_mirna(codes[0]), self._encode_target(codes[1])
+        packed = self._join(mirna, target)
+        values = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=max(self.lengths))[0]
+        step = torch.arange(values.shape[1], device=values.device)
+        opposite = target[1][:, None] - 1 - step
+        on_target = along(opposite, opposite + 1, target[1])
+        return {"rnn": States(values, torch.stack([along(step, step + 1, mirna[1]), on_target], 2))}
 
     def score_windows(self, mirnas: Tensor, transcript: Tensor, starts: Tensor) -> Tensor:
         """As the contract says; each miRNA and each window is encoded once."""
@@ -123,7 +128,7 @@ class Network(Model):
 
     def _reconstruct(self, name: str, encoder: nn.RNNBase, codes: Tensor) -> None:
         device = self.embed.weight.device
-        codes = codes.to(device) if name == "mirna" else _reverse(codes.to(device))
+        codes = codes.to(device) if name == "mirna" else _letters.reverse(codes.to(device))
         decoder = CELLS[self.config.cell](self.config.encoded, self.config.embedding, batch_first=True).to(device)
         optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=0.01)
         for epoch in range(1, self.config.pretrain_epochs + 1):
@@ -142,13 +147,13 @@ class Network(Model):
         return self._encode(self.mirna_encoder, codes)
 
     def _encode_target(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        return self._encode(self.target_encoder, _reverse(codes))
+        return self._encode(self.target_encoder, _letters.reverse(codes))
 
     def _encode(self, encoder: nn.RNNBase, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Encodings (n, steps, encoded), 0 beyond a sequence's end, and lengths (n,); `steps` is the longest length."""
-        lengths = _used(codes)
-        codes = codes[:, : max(int(lengths.max()), 1)].long()
-        states = encoder(self.embed(codes))[0]
+        lengths = _letters.lengths(codes)
+        codes = codes[:, : max(int(lengths.max()), 1)]
+        states = encoder(_letters.look_up(self.embed.weight, codes, padding=rna.N))[0]
         beyond = torch.arange(codes.shape[1], device=codes.device) >= lengths[:, None]
         return states.masked_fill(beyond[:, :, None], 0), lengths
 
@@ -165,50 +170,6 @@ class Network(Model):
         return self.head(self.dropout(x.transpose(0, 1).flatten(1)))[:, 0]  # (n,)
 
 
-_PAPER = "sites of the paper, which are not public"
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "full network": {
-        "published": {_PAPER: {"accuracy": 0.8750, "sensitivity": 0.8496, "specificity": 0.8728, "f1": 0.8559}}
-    },
-    "LSTM": {"config": {"cell": "lstm"}},
-    "without pre-training": {"config": {"pretrain_epochs": 0}},
-    "1 layer, dropout 0": {"config": {"layers": 1, "dropout": 0.0}, "published": {_PAPER: {"accuracy": 0.8214}}},
-    "2 layers, dropout 0": {"config": {"layers": 2, "dropout": 0.0}, "published": {_PAPER: {"accuracy": 0.8286}}},
-    "3 layers, dropout 0": {"config": {"layers": 3, "dropout": 0.0}, "published": {_PAPER: {"accuracy": 0.8250}}},
-    "1 layer, bidirectional, dropout 0": {
-        "config": {"layers": 1, "bidirectional": True, "dropout": 0.0},
-        "published": {_PAPER: {"accuracy": 0.8250}},
-    },
-    "1 layer, dropout 0.1": {"config": {"layers": 1, "dropout": 0.1}, "published": {_PAPER: {"accuracy": 0.8429}}},
-    "1 layer, dropout 0.2": {"config": {"layers": 1, "dropout": 0.2}, "published": {_PAPER: {"accuracy": 0.8179}}},
-    "1 layer, dropout 0.3": {"config": {"layers": 1, "dropout": 0.3}, "published": {_PAPER: {"accuracy": 0.8179}}},
-    "1 layer, dropout 0.4": {"config": {"layers": 1, "dropout": 0.4}, "published": {_PAPER: {"accuracy": 0.7857}}},
-}
-"""The variants of the paper (Lee et al. 2016) and the medians it gives, of 507 + 507 pairs; the first row's are of GRU.
-
-That its tables of layers and of dropout meet in one layer without dropout is our reading: both have .8214 there.
-"""
-SEARCH: dict[str, Any] = {
-    "learning_rate": (0.02, 0.01, 0.007, 0.005, 0.002),
-    "dropout": (0.0, 0.1, 0.2, 0.3, 0.4),
-    "cell": ("gru", "lstm"),
-    "layers": (1, 2, 3),
-    "bidirectional": (False, True),
-}
-"""The paper's variants, and peaks of a one-cycle schedule; the paper gives no learning rate."""
-
-
-def _used(codes: Tensor) -> Tensor:
-    """Lengths (n,) of codes (n, length) without the padding."""
-    return ((codes != rna.N) * torch.arange(1, codes.shape[1] + 1, device=codes.device)).amax(1)
-
-
-def _reverse(codes: Tensor) -> Tensor:
-    """Codes (n, length) 3'->5', the padding still at the right."""
-    order = _used(codes)[:, None] - 1 - torch.arange(codes.shape[1], device=codes.device)
-    return codes.gather(1, order % codes.shape[1])
-
-
 def _windows(transcripts: Sequence[str], length: int, random_state: int) -> NDArray[np.int8]:
     """Codes (n, length) of windows anywhere in the transcripts, long ones oftener."""
     generator = np.random.default_rng(random_state)
@@ -221,7 +182,7 @@ def _windows(transcripts: Sequence[str], length: int, random_state: int) -> NDAr
     return rna.encode([transcripts[number][start : start + length] for number, start in pairs], length)
 
 
-ABLATIONS = {
+ABLATIONS: dict[str, dict[str, Any]] = {
     "GRU, 2 layers": {
         "config": {},
         "published": {
@@ -240,7 +201,7 @@ ABLATIONS = {
     "dropout .4": {"config": {"dropout": 0.4}, "published": {"table of dropouts": {"accuracy": 0.7857}}},
 }
 """The variants of the paper, and its medians on 507 + 507 sites that are not public (Lee et al. 2016)."""
-SEARCH = {
+SEARCH: dict[str, Any] = {
     "cell": ("gru", "lstm"),
     "layers": (1, 2, 3),
     "bidirectional": (False, True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mirscope.errors import UsageError
 from mirscope.io import KerasModel
-from mirscope.models import Model
+from mirscope.models import Kernels, Model, States, _letters, along
 
 LENGTHS = (30, 60)
 POOLED = 4
@@ -56,6 +56,7 @@ class Network(Model):
 
     stride = 30  # any site of 30 nt lies wholly in a window; the authors cut every 60 nt
     longest = 90
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -105,15 +106,32 @@ class Network(Model):
         target_abundance: Tensor | None = None,
     ) -> Tensor:
         """Logits (n,) of codes (n, 30) and (n, 60), and abundances (n,), e.g. reads per million; NaN: not known."""
+        x = self.dropout(self.norm_lstm(self._recur(mirna, target).transpose(1, 2)).transpose(1, 2))
+        return self._classify(self.dense(x.flatten(1)), mirna_abundance, target_abundance)
+
+    def kernels(self) -> tuple[Kernels, ...]:
+        """Of the miRNA's convolution and of the target's."""
+        convs = {"mirna": self.conv_mirna, "target": self.conv_target}
+        return tuple(Kernels(part, conv.weight, cast(Tensor, conv.bias)) for part, conv in convs.items())
+
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the BiLSTM, forward then backward; a step is the nucleotides that its pooled convolutions see."""
+        places = torch.full((len(codes[0]), sum(self.steps), 2, 2), -1, device=codes[0].device)
+        for part, (steps, first) in enumerate(zip(self.steps, (0, self.steps[0]), strict=True)):
+            starts = torch.arange(steps, device=codes[0].device)
+            ends = starts + self.config.kernel + POOLED - 1
+            places[:, first : first + steps, part] = along(starts, ends, _letters.lengths(codes[part]))
+        return {"bilstm": States(self._recur(*codes), places)}
+
+    def _recur(self, mirna: Tensor, target: Tensor) -> Tensor:
+        """States (n, 70, 2 hidden) of the BiLSTM."""
         x = torch.cat([self._convolve(self.conv_mirna, mirna), self._convolve(self.conv_target, target)], 1)
         x = self.dropout_early(x)  # (n, 70, filters)
-        x = torch.cat([self.ahead(x)[0], self.back(x.flip(1))[0].flip(1)], 2)  # (n, 70, 2 hidden)
-        x = self.dropout(self.norm_lstm(x.transpose(1, 2)).transpose(1, 2))
-        return self._classify(self.dense(x.flatten(1)), mirna_abundance, target_abundance)
+        return torch.cat([self.ahead(x)[0], self.back(x.flip(1))[0].flip(1)], 2)
 
     def _convolve(self, conv: nn.Conv1d, codes: Tensor) -> Tensor:
         """The steps (n, steps, filters) of codes (n, length), normalised."""
-        x = self.letters[codes.long()].transpose(1, 2)  # (n, 4, length)
+        x = _letters.look_up(self.letters, codes).transpose(1, 2)  # (n, 4, length)
         return self.norm_conv(F.max_pool1d(conv(x).relu(), POOLED, stride=1)).transpose(1, 2)
 
     def _classify(self, x: Tensor, *abundances: Tensor | None) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from mirscope import rna
 from mirscope.errors import UsageError
 from mirscope.io import KerasModel
+from mirscope.models import _letters
 from mirscope.models._hairpin import KERAS_ROWS, SYMBOLS, Cut, HairpinModel
 
 Gates = Literal["sigmoid", "hard_sigmoid"]
@@ -54,8 +54,7 @@ class Network(HairpinModel):
 
     def forward(self, hairpin: Tensor, structure: Tensor) -> Tensor:
         """Logits (n,) of codes (n, 180) of nucleotides and of brackets."""
-        known = hairpin != rna.N
-        lengths = (known * torch.arange(1, known.shape[1] + 1, device=known.device)).amax(1).clamp(min=1).cpu()
+        known, lengths = _letters.known(hairpin), _letters.lengths(hairpin).clamp(min=1).cpu()
         order: dict[str, Any] = {"lengths": lengths, "batch_first": True, "enforce_sorted": False}
         symbols = pack_padded_sequence(self.symbols(hairpin, structure), **order)
         here = pack_padded_sequence(known[..., None], **order).data

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mirscope import rna
-from mirscope.models import Model, drawn
+from mirscope.models import Model, _letters, drawn
 
 Array = NDArray[np.float32]
 
@@ -62,6 +62,7 @@ class Network(Model):
     candidates = "peaks"
     fp_per_kb = 0.1
     reach = 13
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -99,8 +100,31 @@ class Network(Model):
 
     def log_weight(self, mirna: Tensor, target: Tensor) -> Tensor:
         """log Z (n,) of codes; in double precision, which spans all that can be summed, and always on the CPU."""
+        if mirna.is_floating_point():
+            return self._soft_log_weight(mirna.double(), target.double())
         weights = (part.cpu() for part in self._weights(target))
         return _LogWeight.apply(mirna.cpu(), target.cpu(), *weights).to(target.device)
+
+    def _soft_log_weight(self, mirna: Tensor, target: Tensor) -> Tensor:
+        """log Z (n,) of weights of letters (n, 25, 5) and (n, window, 5): the recursion as it is written above."""
+        r, size = target.flip(1), target.shape[1]
+        before_m, before_r = (_after_nothing(letters) for letters in (mirna, r))
+        of_mirna = torch.einsum("ixuyv,nix,niu->niyv", self.scores().double(), before_m, mirna)
+        weights = torch.einsum("niyv,njy,njv->nij", of_mirna, before_r, r).exp()  # exp(s)
+        begin, finish = self.flanks(target)
+        start, end, gaps = (log.double().exp() for log in (self.start, self.end, self.gap_open))
+        extend0, extend1 = (-F.softplus(self.gap_extend.double())).exp()
+        steps = torch.arange(size, device=r.device)
+        apart = steps - steps[:, None] - 1
+        bulge = (extend1 ** apart.clamp(min=0)) * (apart >= 0)  # from place to place on the target
+        m = x = a = torch.zeros_like(begin)
+        total = torch.zeros_like(begin)
+        for i in range(mirna.shape[1]):
+            x = gaps[0, i] * m + extend0 * x
+            m = weights[:, i] * (start[i] * begin + F.pad(a[:, :-1], (1, 0)))
+            a = m + x + gaps[1, i] * (m @ bulge)
+            total = total + end[i] * m * finish
+        return total.sum(1).log()
 
     def base_pairs(self, mirna: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """log Z (n,), and the probability of each pair of nucleotides, (n, 25, window), both 5'->3'.
@@ -122,10 +146,10 @@ class Network(Model):
 
     def flanks(self, target: Tensor) -> Tensor:
         """exp(c) and exp(d), (2, n, window), the target 3'->5'."""
-        n, length = target.shape
+        n, length = target.shape[:2]
         if not self.context:
             return torch.ones(2, n, length, dtype=torch.double, device=target.device)
-        bases = _bases(target).to(self.flank)  # (n, length, 4)
+        bases = _letters.bases(target).to(self.flank)  # (n, length, 4)
         if length > DENSE:
             found = F.conv1d(bases.transpose(1, 2), self.flank, padding=FLANK).transpose(0, 1)
         else:  # one matrix for all windows, which is ten times as fast
@@ -144,13 +168,14 @@ class Network(Model):
         """o(m) of miRNAs (n, 25), (n,)."""
         if not self.context:
             return torch.zeros(len(mirna), device=mirna.device)
-        return (_bases(mirna) * self.mirna_offset).sum((1, 2))
+        return (_letters.bases(mirna) * self.mirna_offset).sum((1, 2))
 
     def _window_offset(self, target: Tensor, width: int) -> Tensor:
         """w of every window of targets (..., length), (..., length - width + 1)."""
         if not self.context:
-            return torch.zeros(*target.shape[:-1], target.shape[-1] - width + 1, device=target.device)
-        bases = _bases(target).to(self.window_offset)
+            shape = _letters.known(target).shape
+            return torch.zeros(*shape[:-1], shape[-1] - width + 1, device=target.device)
+        bases = _letters.bases(target).to(self.window_offset)
         found = (bases[..., :-1, :] @ self.window_offset * bases[..., 1:, :]).sum(-1).double() / 10
         return F.pad(found.cumsum(-1), (1, 0)).unfold(-1, width, 1)[..., [0, -1]].diff(dim=-1)[..., 0].float()
 
@@ -295,9 +320,10 @@ def _close(rows: Tensor, starts: Tensor, reach: int) -> Tensor:
     return torch.from_numpy(close).to(rows.device)
 
 
-def _bases(codes: Tensor) -> Tensor:
-    """Which of A C G U each nucleotide is, (..., 4); an N is none."""
-    return codes[..., None] == torch.arange(4, device=codes.device)
+def _after_nothing(letters: Tensor) -> Tensor:
+    """Weights (n, length, 5) of the letter before each; an N before the first."""
+    nothing = F.one_hot(torch.tensor(rna.N, device=letters.device), len(rna.ALPHABET)).to(letters)
+    return torch.cat([nothing.expand(len(letters), 1, -1), letters[:, :-1]], 1)
 
 
 def _rows(mirna: Tensor) -> Tensor:

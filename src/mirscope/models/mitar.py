@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mirscope import rna
 from mirscope.errors import UsageError
 from mirscope.io import KerasModel
-from mirscope.models import Model
+from mirscope.models import Kernels, Model, States, _letters, along
 
 MIRNA_LENGTH = 26
 
@@ -53,6 +53,7 @@ class Network(Model):
     """miRNA 3'->5', padded to 26 nt, then the target: embedding, convolution, pooling, BiLSTM, dense."""
 
     stride = 15
+    soft = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -84,13 +85,40 @@ class Network(Model):
 
     def forward(self, mirna: Tensor, target: Tensor) -> Tensor:
         """Logits (n,) of codes (n, 26) and (n, target_length)."""
-        x = self.embed(torch.cat([_reverse(mirna), target], 1).long())  # (n, 79, 5)
-        if self.config.cnn:
-            x = self.dropout(self.conv(x.transpose(1, 2)).relu())  # (n, filters, 68)
-            if self.config.pooling:
-                x = self.dropout(F.max_pool1d(x, 2))  # (n, filters, 34)
-            x = x.transpose(1, 2)  # (n, 34, filters)
+        x = self._convolve(mirna, target)
         return self._classify(self.lstm(x) if self.config.rnn else x.flatten(1))
+
+    def kernels(self) -> tuple[Kernels, ...]:
+        """The same kernels twice: along the miRNA, which they read 3'->5', and along the target."""
+        if not self.config.cnn:
+            return ()
+        weight = torch.einsum("fdt,vd->fvt", self.conv.weight, self.embed.weight[: rna.N])
+        bias = cast(Tensor, self.conv.bias)
+        return Kernels("mirna", weight.flip(2), bias), Kernels("target", weight, bias)
+
+    def states(self, *codes: Tensor) -> dict[str, States]:
+        """Of the BiLSTM, forward then backward; a step is the nucleotides that its pooled convolutions see."""
+        if not self.config.rnn:
+            return {}
+        mirna, target = codes
+        values = self.lstm.steps(self._convolve(mirna, target))
+        stride = 2 if self.config.cnn and self.config.pooling else 1
+        starts = stride * torch.arange(values.shape[1], device=mirna.device)
+        ends = starts + (self.config.kernel if self.config.cnn else 1) + stride - 1
+        length = _letters.lengths(mirna)
+        on_mirna = along(length[:, None] - ends, length[:, None] - starts, length)
+        on_target = along(starts - MIRNA_LENGTH, ends - MIRNA_LENGTH, _letters.lengths(target))
+        return {"bilstm": States(values, torch.stack([on_mirna, on_target], 2))}
+
+    def _convolve(self, mirna: Tensor, target: Tensor) -> Tensor:
+        """What the BiLSTM reads, (n, steps, filters)."""
+        x = _letters.look_up(self.embed.weight, torch.cat([_letters.reverse(mirna), target], 1))  # (n, 79, 5)
+        if not self.config.cnn:
+            return x
+        x = self.dropout(self.conv(x.transpose(1, 2)).relu())  # (n, filters, 68)
+        if self.config.pooling:
+            x = self.dropout(F.max_pool1d(x, 2))  # (n, filters, 34)
+        return x.transpose(1, 2)  # (n, 34, filters)
 
     def _classify(self, x: Tensor) -> Tensor:
         x = self.dropout(x)  # (n, 64)
@@ -114,7 +142,7 @@ class Network(Model):
         first = (length - kernel + 1) // 2  # pooled positions 0..first-1 see the miRNA alone
         last = (length + 1) // 2  # and those from `last` on the window alone
         pooled = (length + self.lengths[1] - kernel + 1) // 2
-        heads = self.embed(_reverse(mirnas).long()).transpose(1, 2)  # (m, 5, 26)
+        heads = self.embed(_letters.reverse(mirnas).long()).transpose(1, 2)  # (m, 5, 26)
         known = F.max_pool1d(self.conv(heads).relu()[:, :, : 2 * first], 2)  # (m, filters, first)
         mirna_inputs = self.lstm.project(known.transpose(1, 2))  # (m, first, 2, 4 hidden)
         tails = self.conv(F.pad(heads[:, :, 2 * first :], (0, kernel - 1)))  # (m, filters, 2 mixed)
@@ -173,6 +201,20 @@ class _LSTM(nn.LSTM):
         backward = self.run(1, self.start(len(x)), inputs[:, :, 1].flip(1).unbind(1))
         return torch.cat([forward[0], backward[0]], 1)
 
+    def steps(self, x: Tensor) -> Tensor:
+        """The states (n, steps, 2 hidden) at each step."""
+        if self.gates == "tanh":
+            return super().forward(x)[0]
+        directions = []
+        for direction, inputs in enumerate(self.project(x).unbind(2)):  # (n, steps, 4 hidden)
+            state, found = self.start(len(x)), []
+            for step in (inputs.flip(1) if direction else inputs).unbind(1):
+                state = self.run(direction, state, [step])
+                found.append(state[0])
+            states = torch.stack(found, 1)
+            directions.append(states.flip(1) if direction else states)
+        return torch.cat(directions, 2)
+
     def project(self, x: Tensor) -> Tensor:
         """What the inputs (..., inputs) add to the gates of each direction, (..., 2, 4 hidden)."""
         (w, _, b, c), (w_back, _, b_back, c_back) = self.all_weights
@@ -229,13 +271,6 @@ SEARCH: dict[str, Any] = {
     "batch_size": (10, 30, 50, 100, 200),
 }
 """The paper's grid."""
-
-
-def _reverse(mirna: Tensor) -> Tensor:
-    """Codes (n, 26) of the miRNA 3'->5', the padding still at the right."""
-    used = (mirna != rna.N) * torch.arange(1, mirna.shape[1] + 1, device=mirna.device)
-    order = used.amax(1, keepdim=True) - 1 - torch.arange(mirna.shape[1], device=mirna.device)
-    return mirna.gather(1, order % mirna.shape[1])
 
 
 def from_keras(model: KerasModel) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,0 +1,428 @@
+"""Where in a pair a network looks: hidden units of recurrent layers and heads of attention, held against the duplex.
+
+A unit follows the site when it is higher (or lower) on the nucleotides of the duplex than elsewhere in the same target.
+The measure is the AUROC of a unit's values within each pair, averaged over pairs; the duplex is that of least energy
+(RNAduplex), of which the model knows nothing. The unit, and which way it goes, are chosen on one half of the pairs and
+measured on the other. Beside it: the place alone (where duplexes are in other pairs), and the unit when the network is
+given another miRNA while the site stays where it was. A unit that does as well then follows the target, not the pair.
+
+Attention is held against perturbation: is what is attended also what changes the logit when it is hidden?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mirscope import interpret, io, plot, predict, rna, runs
+from mirscope.errors import InputError, UsageError
+from mirscope.models import PAIR, Model, States, _letters, expect, named
+
+Array = NDArray[np.float64]
+
+UNIT_COLUMNS = (
+    "layer",
+    "unit",
+    "direction",
+    "auroc_choice",
+    "auroc",
+    "low",
+    "high",
+    "auroc_other_mirna",
+    "auroc_place",
+    "best",
+)
+HEAD_COLUMNS = (
+    "layer",
+    "head",
+    "in_duplex",
+    "duplex",
+    "correlation",
+    "low",
+    "high",
+    "correlation_other_mirna",
+    "correlation_place",
+)
+FEWEST = 20
+"""Pairs with a duplex that are needed."""
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Pairs as a model reads them, and where their duplexes are."""
+
+    pairs: pd.DataFrame
+    """Their sequences as the model sees them."""
+    codes: tuple[Tensor, ...]
+    duplexes: NDArray[np.int64]
+    """Interval in the target as it is read (n, 2)."""
+    other: NDArray[np.int64]
+    """A pair (n,) with another miRNA, for each; -1: there is none."""
+
+
+def sites(model: Model, pairs: pd.DataFrame) -> Sites:
+    """The positive pairs (all, where they have no label) that have a duplex and a target beyond it.
+
+    Raises:
+        InputError: fewer than `FEWEST`.
+    """
+    expect(model, PAIR)
+    if "label" in pairs:
+        pairs = pairs[pairs["label"] == 1]
+    codes = model.encode(*model.columns(pairs))
+    seen = [[text.rstrip("N") for text in rna.decode(part.numpy())] for part in codes]
+    found = [rna.duplex(mirna, target) for mirna, target in zip(*seen, strict=True)]
+    kept = [0 < duplex.end - duplex.start < len(target) for duplex, target in zip(found, seen[1], strict=True)]
+    if sum(kept) < FEWEST:
+        raise InputError(f"{sum(kept)} positive pairs with a duplex; expected {FEWEST} or more")
+    where = np.array([(duplex.start, duplex.end) for duplex, keep in zip(found, kept, strict=True) if keep])
+    pairs = pairs.assign(mirna_seq=seen[0], target_seq=seen[1])[kept].reset_index(drop=True)
+    other = _other(pairs["mirna_seq"].to_numpy(object))
+    return Sites(pairs, tuple(part[np.array(kept)] for part in codes), where, other)
+
+
+def _other(mirnas: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Half the way round the pairs in the order of their miRNAs."""
+    order = np.argsort(mirnas, kind="stable")
+    other = np.empty(len(mirnas), np.int64)
+    other[order] = np.roll(order, len(order) // 2)
+    return np.where(mirnas[other] == mirnas, -1, other)
+
+
+def halves(n: int, random_state: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two halves of n pairs: to choose on, and to measure on."""
+    order = np.random.default_rng(random_state).permutation(n)
+    return np.sort(order[: n // 2]), np.sort(order[n // 2 :])
+
+
+# --------------------------------------------------------------------------------------------------------------- units
+
+
+def units(model: Model, found: Sites, *, random_state: int = 0, batch_size: int = 256) -> pd.DataFrame:
+    """How well each hidden unit follows the site; one is the best.
+
+    Args:
+        model: stays as it is.
+        found: by `sites`.
+        random_state: of the halves and of the bootstrap.
+        batch_size: pairs at a time.
+
+    Returns:
+        Columns `UNIT_COLUMNS`, in the order of the network: the direction in which the unit goes within the duplex,
+        the AUROC on the half that chose it, and on the other half with a 95 % interval (bootstrap of pairs), with
+        another miRNA, and of the place alone.
+
+    Raises:
+        UsageError: the model has no recurrent layer.
+    """
+    own: dict[str, list[Array]] = {}
+    others: dict[str, list[Array]] = {}
+    inside: dict[str, list[Array]] = {}
+    for low in range(0, len(found.pairs), batch_size):
+        some = np.arange(low, min(low + batch_size, len(found.pairs)))
+        states = _states(model, [part[some] for part in found.codes])
+        swapped = _states(model, [found.codes[0][found.other[some].clip(0)], found.codes[1][some]])
+        for layer, state in states.items():
+            within = _inside(state, found.duplexes[some])
+            if within is None:
+                continue
+            own.setdefault(layer, []).append(aurocs(state.values.double().numpy(), within))
+            other = aurocs(swapped[layer].values.double().numpy(), within)
+            others.setdefault(layer, []).append(np.where((found.other[some] < 0)[:, None], np.nan, other))
+            inside.setdefault(layer, []).append(within)
+    if not own:
+        raise UsageError(f"{named(model)} has no recurrent layer along the target; expected a network with one")
+    chosen, measured = halves(len(found.pairs), random_state)
+    tables = []
+    for layer in own:
+        values, other, within = (np.concatenate(parts[layer]) for parts in (own, others, inside))
+        choice = column_means(values[chosen])
+        sign = np.where(choice >= 0.5, 1.0, -1.0)
+        value, low_, high = mean_interval(values[measured], random_state)
+        turned = 0.5 + sign * (np.stack([value, low_, high]) - 0.5)
+        place = np.nan_to_num(column_means(within[chosen]))
+        by_place = np.broadcast_to(place[:, None], (*within.shape, 1))[measured]
+        table = pd.DataFrame(
+            {
+                "layer": layer,
+                "unit": np.arange(values.shape[1]),
+                "direction": np.where(sign > 0, "up", "down"),
+                "auroc_choice": 0.5 + sign * (choice - 0.5),
+                "auroc": turned[0],
+                "low": turned[1:].min(0),
+                "high": turned[1:].max(0),
+                "auroc_other_mirna": 0.5 + sign * (column_means(other[measured]) - 0.5),
+                "auroc_place": float(column_means(aurocs(by_place, within[measured]))[0]),
+            }
+        )
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    table["best"] = table.index == table["auroc_choice"].idxmax()
+    return table[list(UNIT_COLUMNS)]
+
+
+def _states(model: Model, codes: Sequence[Tensor]) -> dict[str, States]:
+    where = predict.device_of(model)
+    with torch.inference_mode():
+        found = model.states(*(part.to(where) for part in codes))
+    return {layer: States(state.values.cpu(), state.places.cpu()) for layer, state in found.items()}
+
+
+def _inside(state: States, duplexes: NDArray[np.int64]) -> Array | None:
+    """1 where the middle nucleotide of a step lies in the duplex, 0 where not, NaN where the step sees no target.
+
+    (n, steps); None where no step of the layer sees the target.
+    """
+    places = state.places[:, :, PAIR.index("target")].numpy()
+    if (places < 0).all():
+        return None
+    middle = places.sum(2) // 2
+    within = (middle >= duplexes[:, None, 0]) & (middle < duplexes[:, None, 1])
+    return np.where(places[:, :, 0] < 0, np.nan, within)
+
+
+def aurocs(values: Array, inside: Array) -> Array:
+    """The chance that a step inside is above one outside of the same pair, ties half: (n, units).
+
+    Args:
+        values: (n, steps, units).
+        inside: (n, steps), 1 or 0, NaN: leave the step out. NaN comes out where all are of one kind.
+    """
+    from scipy.stats import rankdata
+
+    found = np.full((len(values), values.shape[2]), np.nan)
+    for number, (rows, marks) in enumerate(zip(values, inside, strict=True)):
+        known = ~np.isnan(marks)
+        within = marks[known] == 1
+        n_in, n_out = int(within.sum()), int((~within).sum())
+        if n_in and n_out:
+            ranks = rankdata(rows[known], axis=0)
+            found[number] = (ranks[within].sum(0) - n_in * (n_in + 1) / 2) / (n_in * n_out)
+    return found
+
+
+def column_means(values: Array) -> Array:
+    """Means (columns, ...) of rows, NaN left out; NaN where a column has nothing else."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(0) / known.sum(0)
+
+
+def mean_interval(values: Array, random_state: int) -> tuple[Array, Array, Array]:
+    """Means (columns,) of rows, NaN left out, and 95 % intervals from bootstrap resamples of the rows; NaN for none."""
+    generator = np.random.default_rng(random_state)
+    known = ~np.isnan(values)
+    counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), _RESAMPLES).astype(float)
+    with np.errstate(invalid="ignore"):
+        means = (counts @ np.where(known, values, 0)) / (counts @ known)
+    bounds = np.full((2, values.shape[1]), np.nan)
+    bounds[:, known.any(0)] = np.nanpercentile(means[:, known.any(0)], [2.5, 97.5], axis=0)
+    return column_means(values), bounds[0], bounds[1]
+
+
+# ----------------------------------------------------------------------------------------------------------- attention
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How attention goes with what masking changes."""
+
+    heads: pd.DataFrame
+    """Columns `HEAD_COLUMNS`, layers and heads from 1; the first row is the mean of all (layer and head 0)."""
+    masked: pd.DataFrame
+    """Mean change of the logit, without its sign, when the run of nt that is attended most, that attended least, or
+    the average run is hidden: columns run, change, low, high."""
+
+
+def attention(model: Model, found: Sites, *, width: int = 4, random_state: int = 0, batch_size: int = 256) -> Attention:
+    """How attention to the target goes with what hiding it does to the logit, within each pair.
+
+    What a run of nt is attended is the attention of all miRNA places to all target places that have a nucleotide of it.
+
+    Args:
+        model: stays as it is.
+        found: by `sites`.
+        width: nt of a run.
+        random_state: of the bootstrap.
+        batch_size: pairs at a time.
+
+    Returns:
+        Of each head, mean over pairs: the share of its attention on places whose middle is in the duplex, and the share
+        of the target that is; Spearman's correlation of attended and change, with a 95 % interval (bootstrap of pairs);
+        the same with the attention that another miRNA pays to the target; and with what the same place gets on average.
+
+    Raises:
+        UsageError: the model does not attend.
+    """
+    base, masked = interpret.masked_logits(model, found.pairs, "target", k=width)
+    change = np.abs(masked - base[:, None]).astype(np.float64)
+    own, inside = _attended(model, found.codes, found.duplexes, width, batch_size)
+    swapped = (found.codes[0][found.other.clip(0)], found.codes[1])
+    other = _attended(model, swapped, found.duplexes, width, batch_size)[0]
+    other[found.other < 0] = np.nan
+    rows = []
+    n, layers, heads = own.shape[:3]
+    expected = float((np.diff(found.duplexes)[:, 0] / _letters.lengths(found.codes[1]).numpy()).mean())
+    average = column_means(own)[None]
+    for layer, head in [(-1, -1), *np.ndindex(layers, heads)]:
+        pick = (slice(None), layer, head) if layer >= 0 else ()
+        here, there, usual, share = (
+            part[pick] if layer >= 0 else part.mean((1, 2)) for part in (own, other, average, inside)
+        )
+        mean, low, high = mean_interval(correlations(here, change)[:, None], random_state)
+        controls = (correlations(each, change) for each in (there, np.broadcast_to(usual, here.shape)))
+        rows.append(
+            (
+                layer + 1,
+                head + 1,
+                share.mean(),
+                expected,
+                mean[0],
+                low[0],
+                high[0],
+                *(float(column_means(each)) for each in controls),
+            )
+        )
+    attended = own.mean((1, 2))
+    known = ~np.isnan(attended) & ~np.isnan(change)
+    most, least = (np.where(known, sign * attended, -np.inf).argmax(1) for sign in (1, -1))
+    runs_ = np.stack([change[np.arange(n), most], change[np.arange(n), least], column_means(change.T)], 1)
+    table = pd.DataFrame(dict(zip(("change", "low", "high"), mean_interval(runs_, random_state), strict=True)))
+    table.insert(0, "run", ["most attended", "least attended", "average"])
+    return Attention(pd.DataFrame(rows, columns=list(HEAD_COLUMNS)), table)
+
+
+def _attended(
+    model: Model, codes: Sequence[Tensor], duplexes: NDArray[np.int64], width: int, batch_size: int
+) -> tuple[Array, Array]:
+    """What each run of the target is attended (n, layers, heads, runs), NaN beyond the target; shares in the duplex."""
+    parts, shares = [], []
+    where = predict.device_of(model)
+    for low in range(0, len(codes[0]), batch_size):
+        given = [part[low : low + batch_size].to(where) for part in codes]
+        with torch.inference_mode():
+            maps = model.attention(*given).double().cpu()  # (n, layers, heads, places, places)
+        if not maps.shape[1]:
+            raise UsageError(f"{named(model)} has no attention; expected a network that attends")
+        size = given[1].shape[1] - maps.shape[4] + 1  # nt of a place
+        to = maps.sum(3)
+        to = to / to.sum(3, keepdim=True).clamp(min=1e-12)
+        middle = torch.arange(to.shape[3]) + size // 2
+        bounds = torch.from_numpy(duplexes[low : low + batch_size])
+        inside = (middle >= bounds[:, :1]) & (middle < bounds[:, 1:])
+        shares.append((to * inside[:, None, None]).sum(3).numpy())
+        runs_ = torch.nn.functional.pad(to, (size - 1, width - 1)).unfold(3, size + width - 1, 1).sum(4)
+        runs_ = runs_[..., : given[1].shape[1] - width + 1]
+        beyond = torch.arange(runs_.shape[3]) + width > _letters.lengths(given[1]).cpu()[:, None]
+        parts.append(runs_.masked_fill(beyond[:, None, None], math.nan).numpy())
+    return np.concatenate(parts), np.concatenate(shares)
+
+
+def correlations(one: Array, other: Array) -> Array:
+    """Spearman's correlation (n,) of each two rows, where both are known; NaN where one is constant."""
+    from scipy.stats import rankdata
+
+    found = np.full(len(one), np.nan)
+    for number, (a, b) in enumerate(zip(one, other, strict=True)):
+        known = ~np.isnan(a) & ~np.isnan(b)
+        if known.sum() > 2:
+            x, y = (rankdata(part[known]) for part in (a, b))
+            if x.std() and y.std():
+                found[number] = np.corrcoef(x, y)[0, 1]
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def write(
+    model: Model,
+    found: Sites,
+    folder: Path,
+    *,
+    drawn: int | None = None,
+    width: int = 4,
+    random_state: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> tuple[list[Path], dict[str, Any]]:
+    """Measure what the model has of units and attention, and write tables and pictures of one pair.
+
+    units.tsv and units.png, .svg of recurrent layers; attention.tsv, masked.tsv and attention.png, .svg of attention;
+    run.json.
+
+    Args:
+        model: stays as it is.
+        found: by `sites`.
+        folder: made where it is not there.
+        drawn: the pair to draw; default the one with the highest score of those that did not choose the unit.
+        width: nt that are hidden at a time.
+        random_state: of halves and bootstrap.
+        settings: of the run, for run.json.
+
+    Returns:
+        The files written, and what was found, in short.
+
+    Raises:
+        UsageError: the model has neither.
+    """
+    io.expect_folder(folder)
+    with torch.inference_mode():
+        one = [part[:1].to(predict.device_of(model)) for part in found.codes]
+        has_units, has_attention = bool(model.states(*one)), bool(model.attention(*one).shape[1])
+    if not has_units and not has_attention:
+        raise UsageError(f"{named(model)} has neither recurrent layers nor attention; nothing to show")
+    if drawn is None:
+        measured = halves(len(found.pairs), random_state)[1]
+        drawn = int(measured[predict.score(model, found.pairs.iloc[measured]).argmax()])
+    folder.mkdir(parents=True, exist_ok=True)
+    files, report = [], {"n_pairs": len(found.pairs), "drawn": _describe(found, drawn)}
+    pair = tuple(part[drawn : drawn + 1] for part in found.codes)
+    texts = [rna.decode(part.numpy())[0].rstrip("N") for part in pair]
+    title = f"{report['drawn']}, {named(model)}"
+    if has_units:
+        table = units(model, found, random_state=random_state)
+        files.append(folder / "units.tsv")
+        io.write_tsv(table, files[-1], UNIT_COLUMNS)
+        report["best_unit"] = runs.known(table[table["best"]].iloc[0].drop("best").to_dict())
+        layers = {layer: (s.values[0].numpy(), s.places[0].numpy()) for layer, s in _states(model, pair).items()}
+        figure = plot.units(layers, table, texts, tuple(found.duplexes[drawn]), title=title)
+        files += _save(figure, folder / "units")
+    if has_attention:
+        result = attention(model, found, width=width, random_state=random_state)
+        files += [folder / "attention.tsv", folder / "masked.tsv"]
+        io.write_tsv(result.heads, files[-2], HEAD_COLUMNS)
+        io.write_tsv(result.masked, files[-1], list(result.masked.columns))
+        report["attention"] = runs.known(result.heads.iloc[0].to_dict())
+        report["masked"] = runs.known(result.masked.to_dict("records"))
+        with torch.inference_mode():
+            maps = model.attention(*(part.to(predict.device_of(model)) for part in pair))[0].cpu().numpy()
+        base, masked = interpret.masked_logits(model, found.pairs.iloc[[drawn]], "target", k=width)
+        figure = plot.attention(maps, masked[0] - base[0], texts, tuple(found.duplexes[drawn]), title=title)
+        files += _save(figure, folder / "attention")
+    files.append(folder / "run.json")
+    runs.write_json(files[-1], (settings or {}) | report | runs.environment())
+    return files, report
+
+
+def _describe(found: Sites, drawn: int) -> str:
+    row = found.pairs.iloc[drawn]
+    names = [str(row[name]) for name in ("mirna_id", "target_id", "gene_id") if name in row and str(row[name])]
+    return " on ".join(dict.fromkeys(names[:2])) or f"pair {drawn + 1}"
+
+
+def _save(figure: Any, stem: Path) -> list[Path]:
+    files = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
+    for path in files:
+        plot.save(figure, path)
+    return files

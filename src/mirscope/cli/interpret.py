@@ -1,0 +1,234 @@
+"""Commands that look into networks: motifs of kernels, hidden units and attention, clusters of miRNAs."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mirscope.cli.common import CORES, Debug, Quiet, Threads, app, begin, load
+from mirscope.errors import UsageError
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
+]
+Pairs = Annotated[
+    str,
+    typer.Option("--pairs", metavar="DATA", help="Pairs: a data set (NAME or NAME:SPLIT) or a file of pairs."),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+Width = Annotated[int, typer.Option(min=1, help="nt that are hidden at a time.")]
+RandomState = Annotated[int, typer.Option(help="Of shuffles, halves and bootstrap.")]
+
+
+@app.command()
+def motifs(
+    model: ModelArgument,
+    output: Output,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs",
+            metavar="DATA",
+            help="Pairs whose windows the kernels see: a data set or a file.",
+            show_default="matrices from weights only",
+        ),
+    ] = None,
+    database: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="rbp|seeds|jaspar|FILE",
+            help="Motifs to compare with, MEME format; may be repeated. rbp: of RNA-binding proteins (ATtRACT, RBPDB); "
+            "seeds: of human miRNAs; jaspar: of DNA-binding vertebrate factors.",
+            show_default="rbp and seeds",
+        ),
+    ] = None,
+    mirnas: Annotated[
+        Path | None, typer.Option(help="miRNAs of the seeds, FASTA.", show_default="human miRNAs of miRBase 22")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Share of the windows that are a kernel's favourites.")] = 0.01,
+    top: Annotated[int, typer.Option(min=1, help="Motifs to give for each kernel and database.")] = 5,
+    shuffles: Annotated[int, typer.Option(min=0, help="Shuffled copies of each kernel: the floor.")] = 10,
+    logos: Annotated[int, typer.Option(min=1, help="Kernels to draw.")] = 20,
+    random_state: RandomState = 0,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Turn a network's first-layer kernels into motifs, and compare them with known ones.
+
+    Each kernel becomes a position matrix from its weights and, with --pairs, from the windows that it likes best.
+    Matrices are compared with known motifs by TOMTOM; q-values count all comparisons with a database, and the same
+    kernels with their positions shuffled are the floor: likeness of letters alone. Writes to the output folder:
+    kernels.tsv, matches.tsv, summary.tsv (kernels like a motif at q < 0.05, beside the floor), motifs.meme (for the
+    MEME suite), logos.png, logos.svg, run.json.
+
+    Examples:
+
+      mirscope motifs dmiso --pairs clash_hejret2023_mirbench:test -o kernels
+
+      mirscope motifs weights.safetensors --database my_motifs.meme --database seeds -o kernels
+    """
+    begin(quiet, threads)
+    from mirscope import datasets, io
+    from mirscope import motifs as library
+
+    names = database or ["rbp", library.SEEDS]
+    found = library.motifs(load(model), datasets.load_pairs(pairs) if pairs else None, share=share)
+    queries = io.read_fasta(mirnas) if mirnas else None
+    similar, summary = library.matches(
+        found, names, mirnas=queries, top=top, n_shuffles=shuffles, random_state=random_state, threads=threads
+    )
+    settings = {
+        "model": model,
+        "pairs": pairs,
+        "databases": names,
+        "share": share,
+        "shuffles": shuffles,
+        "random_state": random_state,
+    }
+    files = library.write(found, similar, summary, output, logos=logos, settings=settings)
+    log = logging.getLogger("mirscope")
+    for row in summary.itertuples():
+        text = "%s, from %s: %d of %d kernels are like a motif (q < %.2g), of shuffled ones %.3g (most %.3g); "
+        text += "mean best p %.2g, of shuffled ones %.2g"
+        figures = (row.n_similar, row.n_kernels, library.SIGNIFICANT, *row[5:])
+        log.info(text, row.database, row.method, *figures)
+    log.info("written: %s", " ".join(map(str, files)))
+
+
+@app.command()
+def activations(
+    model: ModelArgument,
+    pairs: Pairs,
+    output: Output,
+    draw: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pair to draw: its row in DATA.", show_default="the one with the highest score"),
+    ] = None,
+    width: Width = 4,
+    random_state: RandomState = 0,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show where a network looks: its hidden units and its attention, along both RNAs.
+
+    Recurrent layers: how well each hidden unit follows the duplex (AUROC within pairs); the best unit is chosen on one
+    half of the positive pairs and measured on the other, beside the place alone and the unit with another miRNA.
+    Attention, by layer and head: does hiding what is attended change the logit more than hiding the rest? Writes to the
+    output folder what the model has of units.tsv, units.png, units.svg, attention.tsv, masked.tsv, attention.png,
+    attention.svg, and run.json.
+
+    Examples:
+
+      mirscope activations deeptarget --pairs clash_hejret2023_mirbench:test -o units
+
+      mirscope activations deepmirnatar --pairs my_pairs.tsv --draw 12 -o maps
+    """
+    begin(quiet, threads)
+    from mirscope import activations as library
+    from mirscope import datasets
+
+    network, table = load(model), datasets.load_pairs(pairs)
+    found = library.sites(network, table.assign(row=range(1, len(table) + 1)))
+    drawn = None
+    if draw is not None:
+        here = (found.pairs["row"] == draw).to_numpy()
+        if not here.any():
+            raise UsageError(f"row {draw} of {pairs} is no positive pair with a duplex; expected one that is")
+        drawn = int(here.argmax())
+    settings = {"model": model, "pairs": pairs, "width": width, "random_state": random_state}
+    files, report = library.write(
+        network, found, output, drawn=drawn, width=width, random_state=random_state, settings=settings
+    )
+    _tell(report)
+    logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
+
+
+def _tell(report: dict[str, Any]) -> None:
+    log = logging.getLogger("mirscope")
+    if best := report.get("best_unit"):
+        text = (
+            "unit %d of %s follows the duplex best: AUROC %.2f (%.2f-%.2f); with another miRNA %.2f, place alone %.2f"
+        )
+        log.info(text, *_numbers(best, "unit layer auroc low high auroc_other_mirna auroc_place"))
+    if every := report.get("attention"):
+        text = (
+            "attention and what hiding changes: correlation %.2f (%.2f-%.2f); with another miRNA %.2f, place alone %.2f"
+        )
+        log.info(text, *_numbers(every, "correlation low high correlation_other_mirna correlation_place"))
+        for row in report["masked"]:
+            log.info("hiding the %s run changes the logit by %.2f (%.2f-%.2f)", *_numbers(row, "run change low high"))
+
+
+def _numbers(record: dict[str, Any], names: str) -> list[Any]:
+    return [math.nan if record[name] is None else record[name] for name in names.split()]
+
+
+@app.command()
+def clusters(
+    output: Output,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="Weights, whose sensitivity is measured.")
+    ] = None,
+    pairs: Annotated[
+        str | None, typer.Option("--pairs", metavar="DATA", help="Pairs: a data set or a file; positive ones count.")
+    ] = None,
+    profiles: Annotated[
+        Path | None,
+        typer.Option(metavar="TSV", help="A table instead: mirna_id and a column for each place, a row a pair."),
+    ] = None,
+    n_clusters: Annotated[
+        int | None, typer.Option("--clusters", min=2, help="Number of clusters.", show_default="best silhouette")
+    ] = None,
+    width: Width = 4,
+    min_pairs: Annotated[int, typer.Option(min=1, help="Leave out miRNAs with fewer positive pairs.")] = 5,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the pairs, for the stability.")] = 100,
+    random_state: RandomState = 0,
+    threads: Threads = CORES,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Cluster miRNAs by which of their nucleotides a network needs.
+
+    Every run of nucleotides of the miRNA is hidden, and the mean fall of the score by place is the miRNA's profile; or
+    profiles come as a table. miRNAs are joined by average linkage of 1 - correlation. How firm a cluster is: its mean
+    Jaccard index over resamples of the pairs; below 0.75 do not build on it. Writes to the output folder: clusters.tsv,
+    profiles.tsv, dendrogram.png, dendrogram.svg, run.json.
+
+    Examples:
+
+      mirscope clusters --model dmiso --pairs clash_hejret2023_mirbench:test -o clusters
+
+      mirscope clusters --profiles effects.tsv --clusters 4 -o clusters
+    """
+    begin(quiet, threads)
+    from mirscope import clusters as library
+    from mirscope import datasets
+
+    if (profiles is None) == (model is None) or (model is None) != (pairs is None):
+        raise UsageError("expected either --model and --pairs, or --profiles")
+    if profiles:
+        table = library.read_effects(profiles)
+    else:
+        table = library.effects(load(str(model)), datasets.load_pairs(str(pairs)), width=width, fewest=min_pairs)
+    found = library.cluster(table, n_clusters=n_clusters, n_resamples=resamples, random_state=random_state)
+    settings = {
+        "model": model,
+        "pairs": pairs,
+        "profiles": str(profiles) if profiles else None,
+        "width": width,
+        "min_pairs": min_pairs,
+        "resamples": resamples,
+        "random_state": random_state,
+    }
+    files = library.write(found, output, settings=settings)
+    log = logging.getLogger("mirscope")
+    for each in library.summary(found):
+        firm = "" if each["stability"] is None else f", stability {each['stability']:.2f}"
+        log.info("cluster %d: %d miRNAs%s", each["cluster"], each["size"], firm)
+    log.info("written: %s", " ".join(map(str, files)))

@@ -1,0 +1,413 @@
+"""Kernels whose matrices can be counted by hand; planted motifs come out first; MEME files; the command."""
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mirscope import io, language, models, motifs, plot, rna
+from mirscope.errors import InputError, RepeatedIdError, TableError, UsageError
+from mirscope.io import Motif, MotifSet, Record
+from mirscope.models import Kernels, Model
+
+
+class Toy(Model):
+    """A network that is its kernels."""
+
+    lengths = (8, 12)
+    name = "toy"
+
+    def __init__(self, *kernels):
+        super().__init__()
+        self.found = kernels
+
+    def kernels(self):
+        return self.found
+
+
+def likes(text, *, part="target", bias=0.0):
+    """A kernel that adds 1 for each nucleotide of a text."""
+    weight = torch.eye(5)[torch.from_numpy(rna.encode([text])[0]).long(), :4].T[None]
+    return Kernels(part, weight, torch.tensor([bias]))
+
+
+def pairs(*targets, mirna="UGAGGUAG"):
+    return pd.DataFrame({"mirna_seq": mirna, "target_seq": targets})
+
+
+# ------------------------------------------------------------------------------------------------------------ matrices
+
+
+def test_main_effects_of_nucleotides_are_the_weights_from_their_mean():
+    (found,) = motifs.main_effects(likes("GA"))
+    np.testing.assert_array_equal(found, [[-0.25, -0.25, 0.75, -0.25], [0.75, -0.25, -0.25, -0.25]])
+
+
+def test_main_effects_of_kmers_are_means_over_the_other_nucleotides():
+    """+1 for AC: an A first makes it 1/4 on average, where 1/16 is the mean of all; two taps overlap in the middle."""
+    weight = torch.zeros(1, 16, 1)
+    weight[0, 1] = 1
+    (found,) = motifs.main_effects(Kernels("target", weight, torch.zeros(1)))
+    high, low = 3 / 16, -1 / 16
+    np.testing.assert_array_equal(found, [[high, low, low, low], [low, high, low, low]])
+    (twice,) = motifs.main_effects(Kernels("target", weight.expand(1, 16, 2), torch.zeros(1)))
+    np.testing.assert_array_equal(twice, [found[0], found[0] + found[1], found[1]])
+
+
+def test_a_tilted_matrix_holds_the_bits_and_keeps_the_order():
+    effects = motifs.main_effects(likes("GACU"))[0]
+    matrix = motifs.tilted(effects, 2.0)
+    np.testing.assert_allclose(matrix.sum(1), 1)
+    np.testing.assert_allclose(motifs.bits(matrix), 0.5)  # the four places are alike
+    high = matrix[0, 2]
+    np.testing.assert_allclose(np.delete(matrix[0], 2), (1 - high) / 3)
+    assert high == pytest.approx(matrix[1, 0]) == pytest.approx(matrix[2, 1]) == pytest.approx(matrix[3, 3])
+    np.testing.assert_allclose(motifs.tilted(7 * effects, 2.0), matrix)  # a kernel's scale means nothing
+
+
+def test_a_tilted_matrix_holds_no_more_than_it_can():
+    two = np.array([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    assert motifs.bits(motifs.tilted(two, 6.0)).sum() == pytest.approx(0.9 * (1 + 2))
+    np.testing.assert_array_equal(motifs.tilted(np.full((3, 4), 0.1), 6.0), np.full((3, 4), 0.25))
+
+
+def test_bits_and_consensus():
+    matrix = np.array([[1, 0, 0, 0], [0.5, 0, 0.5, 0], [0.25] * 4, [0.4, 0.1, 0.1, 0.4], [0.3, 0.45, 0.1, 0.15]])
+    np.testing.assert_allclose(motifs.bits(matrix)[:3], [2, 1, 0])
+    assert motifs.consensus(matrix) == "AANWM"
+    assert motifs.telling(matrix) == (0, 4)
+    assert motifs.telling(matrix[::-1]) == (1, 5)
+    assert motifs.telling(matrix[2:3]) == (0, 0)
+
+
+def test_favourite_windows_are_counted():
+    """Of AG GG GA CG GU (GG and CG twice in the sequences) the kernel fires, at 2 - 1.5, in GG alone."""
+    codes = torch.from_numpy(rna.encode(["AGGA", "CGGU", "CGGU", "NNCG"]))
+    ((counts, active),) = motifs.favourites(likes("GG", bias=-1.5), codes, share=0.5)
+    np.testing.assert_array_equal(counts, [[0, 0, 1, 0], [0, 0, 1, 0]])
+    assert active == 1 / 5
+
+
+def test_ties_are_all_in():
+    """The second best of AG GG GA CG GU is tied by all four others, each with one G."""
+    codes = torch.from_numpy(rna.encode(["AGGA", "CGGU"]))
+    ((counts, active),) = motifs.favourites(likes("GG"), codes, share=0.4)
+    np.testing.assert_array_equal(counts, [[1, 1, 3, 0], [1, 0, 3, 1]])
+    assert active == 1
+
+
+def test_kernels_over_kmers_see_what_they_see():
+    """+1 for AC, two taps: of the windows of 3 nt, ACA and GAC have it once, and ACAC begins with a window of one."""
+    weight = torch.zeros(1, 16, 2)
+    weight[0, 1] = 1
+    bank = Kernels("target", weight, torch.tensor([-0.5]))
+    ((counts, active),) = motifs.favourites(bank, torch.from_numpy(rna.encode(["ACAC", "UUUU", "GACU"])), share=0.9)
+    # windows ACA CAC UUU GAC ACU: CAC has it at its second tap
+    assert active == 4 / 5
+    np.testing.assert_array_equal(counts, [[2, 1, 1, 0], [2, 2, 0, 0], [1, 2, 0, 1]])
+
+
+def test_table_of_kernels():
+    toy = Toy(likes("GAG", part="mirna"), likes("GGGG", bias=-3.5), likes("UUUU", bias=-5.0))
+    found = motifs.motifs(toy, pairs("AGGGGA", "CAGGGGU", "UUUUUUU"), share=0.01)
+    assert list(found.table.columns) == list(motifs.KERNEL_COLUMNS)
+    assert found.table["kernel"].tolist() == [
+        "mirna0",
+        "target0",
+        "target1",
+        "mirna0",
+        "target0",
+    ]  # target1 never fires
+    assert found.table["method"].tolist() == ["weights"] * 3 + ["windows"] * 2
+    assert found.table["consensus"].tolist() == ["GAG", "GGGG", "UUUU", "GAG", "GGGG"]
+    np.testing.assert_array_equal(found.motifs[4].matrix, np.eye(4)[[2] * 4])
+    assert found.table["n_windows"].tolist() == [0, 0, 0, 1, 1]
+    assert found.table["bits"].tolist()[3:] == [6, 8]
+    assert found.motifs[4].id == "target0_windows"
+    weights = motifs.motifs(toy)
+    pd.testing.assert_frame_equal(weights.table, found.table[:3])
+
+
+@pytest.mark.parametrize("name", ["dmiso", "mitar1"])
+def test_kernels_are_what_the_network_convolves(name):
+    """The target's kernels, slid along a sequence, stand among what the network's own convolutions give."""
+    model, text = models.load(name), "UGAGGUAGUAGGUUGUAUAGUUCGAACC"
+    seen = []
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv1d):
+            module.register_forward_hook(lambda module, given, out: seen.append(out[0]))
+    letters = torch.nn.functional.one_hot(torch.from_numpy(rna.encode([text])[0]).long(), 4).float().T[None]
+    with torch.inference_mode():
+        model(*model.encode([text[:22]], [text]))
+        bank = next(bank for bank in model.kernels() if bank.part == "target")
+        ours = torch.nn.functional.conv1d(letters, bank.weight, bank.bias)[0]
+    width = ours.shape[1]
+    assert any(
+        torch.allclose(ours, theirs[:, low : low + width], atol=1e-5)
+        for theirs in seen
+        for low in range(theirs.shape[1] - width + 1)
+    )
+
+
+def test_a_kernel_along_both_strands_reads_the_mirna_backwards():
+    mirna, target = models.load("mitar1").kernels()
+    assert (mirna.part, target.part) == ("mirna", "target")
+    torch.testing.assert_close(mirna.weight.flip(2), target.weight)
+
+
+@torch.inference_mode()
+def test_kernels_over_kmers_are_what_the_network_convolves():
+    model = models.create("deepmirnatar")
+    codes = torch.from_numpy(rna.encode(["UGAGGUAGUAGGUUGUAUAGUU"]))
+    tokens = language.tokens(codes)
+    bank = [bank for bank in model.kernels() if bank.part == "mirna"][2]  # of 5 taps
+    conv = model.mirna.convolutions[2]
+    theirs = conv(model.mirna.embed(tokens).transpose(1, 2))[0, :, 2:-2]  # without the padded ends
+    ours = sum(bank.weight[:, tokens[0, tap : tap + theirs.shape[1]], tap] for tap in range(5)) + bank.bias[:, None]
+    torch.testing.assert_close(ours, theirs)
+    assert len(models.create("deepmirnatar", target_encoder="bert", bert_hidden=8, bert_layers=1).kernels()) == 3
+
+
+@pytest.mark.parametrize(("name", "settings"), [("mitar", {"cnn": False}), ("deepmirnatar", {"text_cnn": False})])
+def test_without_a_convolution_there_are_no_kernels(name, settings):
+    with pytest.raises(UsageError, match="no kernels that read nucleotides"):
+        motifs.motifs(models.create(name, **settings))
+
+
+def test_bad_questions():
+    with pytest.raises(UsageError, match="seed has no kernels that read nucleotides"):
+        motifs.motifs(models.load("seed"))
+    with pytest.raises(UsageError, match="expected a model that reads mirna and target"):
+        motifs.motifs(models.load("hairpin"))
+    with pytest.raises(UsageError, match="share is 1"):
+        motifs.motifs(Toy(likes("GG")), share=1)
+    with pytest.raises(InputError, match="no target has 2 known nt in a row"):
+        motifs.motifs(Toy(likes("GG")), pairs("ANCN"))
+    with pytest.raises(UsageError, match="no database of motifs 'rpb'"):
+        motifs.database("rpb")
+
+
+# --------------------------------------------------------------------------------------------------------- comparisons
+
+
+def known(n=40, both_strands=False):
+    generator = np.random.default_rng(4)
+    made = [generator.dirichlet([0.2] * 4, int(generator.integers(6, 9))) for _ in range(n)]
+    return MotifSet(tuple(Motif(f"m{i}", "", matrix) for i, matrix in enumerate(made)), both_strands)
+
+
+@pytest.mark.slow  # memelite compiles when it is first used
+def test_a_planted_motif_comes_first():
+    """Motif 17 as a kernel's matrix, 2 empty positions before it; a kernel of weights log p finds it as well."""
+    others = known()
+    planted = others.motifs[17].matrix
+    empty = np.full((2, 4), 0.25)
+    bank = Kernels("target", torch.from_numpy(np.log(planted + 1e-3).T[None]).float(), torch.zeros(1))
+    of_kernel = motifs.motifs(Toy(bank)).motifs[0]
+    found = motifs.compare([Motif("planted", "", np.concatenate([empty, planted])), of_kernel], others)
+    assert len(found) == 2 * 40
+    assert (found["motif"].to_numpy() == np.repeat([0, 1], 40)).all()
+    for number, offset in ((0, -2), (1, 0)):
+        best = found[found["motif"] == number].sort_values("pvalue").iloc[0]
+        assert (best["known"], best["offset"], best["strand"]) == (17, offset, "+")
+        assert best["qvalue"] < 0.05
+    # Benjamini and Hochberg by hand, over all 80
+    order = np.argsort(found["pvalue"].to_numpy())
+    raised = found["pvalue"].to_numpy()[order] * 80 / np.arange(1, 81)
+    expected = np.minimum.accumulate(raised[::-1])[::-1].clip(max=1)
+    np.testing.assert_allclose(found["qvalue"].to_numpy()[order], expected)
+
+
+@pytest.mark.slow
+def test_the_other_strand_counts_for_dna_only():
+    others = known(both_strands=True)
+    planted = others.motifs[5].matrix
+    turned = Motif("planted", "", planted[::-1, ::-1])
+    best = motifs.compare([turned], others).sort_values("pvalue").iloc[0]
+    start, end = motifs.telling(planted)  # what is compared of it
+    assert (best["known"], best["strand"], best["offset"], best["overlap"]) == (5, "-", 0, end - start)
+    one = motifs.compare([turned], MotifSet(others.motifs))
+    assert (one["strand"] == "+").all()
+    assert one.loc[one["known"] == 5, "pvalue"].item() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_matrix_without_information_is_like_nothing():
+    found = motifs.compare([Motif("flat", "", np.full((8, 4), 0.25))], known())
+    assert (found["qvalue"] == 1).all()
+
+
+def test_few_motifs_give_no_p_values():
+    with pytest.raises(InputError, match="3 motifs to compare with; expected 25 or more"):
+        motifs.compare([Motif("a", "", np.eye(4))], known(3))
+
+
+def test_seeds_are_turned_for_the_target():
+    mirnas = [Record("let-7a", "UGAGGUAGUAGGUUGUAUAGUU"), Record("miR-98", "UGAGGUAGUAAGUUGUAUUGUU")]
+    (own,) = motifs.seeds(mirnas, "mirna").motifs
+    assert (own.id, own.name, motifs.consensus(own.matrix)) == ("GAGGUAG", "let-7a/miR-98", "GAGGUAG")
+    assert motifs.seeds(mirnas, "target").motifs[0].id == "CUACCUC"
+
+
+def test_shuffled_matrices_keep_their_positions():
+    found = known(5).motifs
+    other = motifs.shuffled(found, 3)
+    for one, two in zip(found, other, strict=True):
+        assert sorted(map(tuple, one.matrix)) == sorted(map(tuple, two.matrix))
+    assert any((one.matrix != two.matrix).any() for one, two in zip(found, other, strict=True))
+    again = motifs.shuffled(found, 3)
+    assert all((one.matrix == two.matrix).all() for one, two in zip(other, again, strict=True))
+
+
+@pytest.mark.slow
+def test_a_kernel_for_let7_sites_finds_the_seed(tmp_path):
+    """It comes first with about the p-value of seven letters by chance, never 0."""
+    rng = np.random.default_rng(2)
+    mirnas = [Record(f"mir{i}", "".join(rng.choice(list("ACGU"), 22))) for i in range(60)]
+    mirnas.append(Record("let-7", "UGAGGUAGUAGGUUGUAUAGUU"))
+    found = motifs.motifs(Toy(likes("CUACCUC"), likes("GAGGUAG", part="mirna")))
+    similar, summary = motifs.matches(found, ["seeds"], mirnas=mirnas, n_shuffles=2, top=1)
+    assert list(similar.columns) == list(motifs.MATCH_COLUMNS)
+    assert similar["motif_name"].tolist() == ["let-7", "let-7"]
+    assert similar["motif_id"].tolist() == ["GAGGUAG", "CUACCUC"]
+    assert ((similar["pvalue"] > 4**-8) & (similar["pvalue"] < 4**-6)).all()
+    assert list(summary.columns) == list(motifs.SUMMARY_COLUMNS)
+    assert summary.loc[0, "best_pvalue"] == pytest.approx(np.sqrt(similar["pvalue"].prod()))
+    assert summary.loc[0, "best_pvalue"] < summary.loc[0, "floor_best_pvalue"]
+    assert (summary.loc[0, "n_kernels"], summary.loc[0, "n_similar"]) == (2, (similar["qvalue"] < 0.05).sum())
+    assert 0 <= summary.loc[0, "floor_mean"] <= summary.loc[0, "floor_most"] <= 2
+    files = motifs.write(found, similar, summary, tmp_path / "out", settings={"model": "toy"})
+    assert [path.name for path in files][:4] == ["kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme"]
+    assert [motif.id for motif in io.read_meme(files[3]).motifs] == ["target0_weights", "mirna0_weights"]
+    assert json.loads(files[6].read_text())["summary"][0]["n_kernels"] == 2
+    assert files[4].stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_a_planted_rbp_motif_comes_first(data_path):
+    data_path("rbp_attract_2017_12")
+    others = motifs.database("rbp")
+    number = next(i for i, motif in enumerate(others.motifs) if motif.id == "PUM2_A")
+    found = motifs.compare([others.motifs[number]], others)
+    assert found["pvalue"][number] == found["pvalue"].min() < 1e-6
+    assert (found["offset"][number], found["qvalue"][number] < 0.001) == (0, True)
+
+
+def test_logos_are_as_high_as_their_information():
+    table = pd.DataFrame(
+        [("target0", "weights", np.eye(4)[[2, 0]], "near X")], columns=["kernel", "method", "matrix", "note"]
+    )
+    figure = plot.logos(table)
+    (ax,) = (ax for ax in figure.axes if ax.axison)
+    heights = [patch.get_extents().height for patch in ax.patches]
+    assert len(heights) >= 2
+    assert ax.get_ylim() == (0, 2)
+    assert ax.get_title(loc="left") == "target0  near X"
+
+
+# ---------------------------------------------------------------------------------------------------------------- MEME
+
+
+@given(arrays(float, st.tuples(st.integers(1, 9), st.just(4)), elements=st.floats(0.01, 1)), st.integers(1, 99))
+def test_meme_round_trip(weights, n):
+    matrix = weights / weights.sum(1, keepdims=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.meme.gz"
+        io.write_meme([Motif("one", "GGA", matrix, n), Motif("two", "", matrix[::-1])], path)
+        found = io.read_meme(path)
+    assert not found.both_strands
+    assert [(m.id, m.name, m.n_sites) for m in found.motifs] == [("one", "GGA", n), ("two", "", 20)]
+    np.testing.assert_allclose(found.motifs[0].matrix, matrix, atol=2e-6)
+
+
+HEAD = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"
+ROWS = "letter-probability matrix: alength= 4 w= 2 nsites= 7 E= 0\n 0.5 0.5 0 0\n 0\t0 1 0\n"
+
+
+def written(tmp_path, text):
+    path = tmp_path / "x.meme"
+    path.write_text(text)
+    return path
+
+
+def test_meme_of_dna_and_of_programs(tmp_path):
+    """Text between MOTIF and its matrix, as the program meme writes; no w=; no blank line before the next motif."""
+    text = HEAD + "MOTIF MA1.1 Arnt\nlog-odds matrix: alength= 4 w= 1\n 1 2 3 -4\n" + ROWS
+    text += "MOTIF b\nsome words\nletter-probability matrix: alength= 4\n0 0 0 1\n\nURL x\n"
+    found = io.read_meme(written(tmp_path, text))
+    assert found.both_strands
+    assert [(m.id, m.name, m.n_sites, len(m.matrix)) for m in found.motifs] == [
+        ("MA1.1", "Arnt", 7, 2),
+        ("b", "", 20, 1),
+    ]
+    one = io.read_meme(written(tmp_path, text.replace("strands: + -", "strands: +")))
+    assert not one.both_strands
+    assert not io.read_meme(written(tmp_path, text.replace("ACGT", "ACGU").replace("strands: + -\n", ""))).both_strands
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("", InputError, "no motif"),
+        (HEAD, InputError, "no motif"),
+        (">MA0004.1 Arnt\nA [4 19]\n", InputError, "no motif; expected MEME's format"),
+        (HEAD.replace("ACGT", "ACDEFGHIKLMNPQRSTVWY"), TableError, ":3: alphabet 'ACDEFGHIKLMNPQRSTVWY'"),
+        (HEAD + "MOTIF a\n" + ROWS + "MOTIF a\n" + ROWS, RepeatedIdError, ":11: the motif 'a' comes twice"),
+        (HEAD + "MOTIF a\n" + ROWS.replace("0.5 0.5", "0.5 0.7"), TableError, ":9: a: ' 0.5 0.7 0 0'"),
+        (HEAD + "MOTIF a\n" + ROWS.replace("0.5 0.5", "nan 0.5"), TableError, "expected four probabilities"),
+        (HEAD + "MOTIF a\n" + ROWS.replace("0.5 0.5 0 0", "0.5 0.5 0"), TableError, "expected four probabilities"),
+        (HEAD + "MOTIF a\n" + ROWS.replace("w= 2", "w= 3"), TableError, ":10: a: a matrix of 2 rows; expected 3"),
+        (HEAD + "MOTIF a\n" + ROWS.replace("w= 2", "w= 0"), TableError, "expected"),
+    ],
+)
+def test_bad_meme_is_one_line(tmp_path, text, error, message):
+    with pytest.raises(error) as caught:
+        io.read_meme(written(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.data
+def test_files_of_the_catalogue(data_path):
+    data_path("rbp_attract_2017_12"), data_path("jaspar2024_core_vertebrates")
+    assert len(motifs.database("rbp").motifs) == 1322 + 71
+    assert not motifs.database("rbp").both_strands
+    jaspar = motifs.database("jaspar")
+    assert len(jaspar.motifs) == 879
+    assert jaspar.both_strands
+
+
+# ------------------------------------------------------------------------------------------------------------- command
+
+
+@pytest.mark.slow
+def test_command(run, tmp_path):
+    io.write_meme(known().motifs, tmp_path / "mine.meme")
+    header, text = "mirna_seq\ttarget_seq\n", "UGAGGUAGUAGGUUGUAUAGUU\t"
+    rows = ["GCAUCUACCUCAGGAUUACGGAUCCA", "AAUUCGGACUUAGGCAUCGAUUCGAGC"]
+    (tmp_path / "pairs.tsv").write_text(header + "".join(f"{text}{row}\n" for row in rows))
+    _, err = run("motifs dmiso --pairs pairs.tsv --database mine.meme --shuffles 1 --logos 2 -o out --threads 1")
+    assert "mine.meme, from weights:" in err
+    assert "of 20 kernels are like a motif" in err
+    names = ["kernels.tsv", "logos.png", "logos.svg", "matches.tsv", "motifs.meme", "run.json", "summary.tsv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    table = pd.read_csv(tmp_path / "out" / "kernels.tsv", sep="\t")
+    assert (table["method"] == "weights").sum() == 20
+    assert math.isclose(table["bits"].min(), -math.log2(0.01), abs_tol=3)
+
+
+def test_command_says_what_is_wrong(run, tmp_path):
+    assert "no kernels" in run("motifs seed -o out", code=2)[1]
+    assert "no database of motifs 'nothing'" in run("motifs dmiso --database nothing -o out", code=2)[1]
+    (tmp_path / "bad.meme").write_text("x\n")
+    assert "bad.meme: no motif" in run("motifs dmiso --database bad.meme -o out", code=1)[1]
+    assert not (tmp_path / "out").exists()
