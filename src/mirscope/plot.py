@@ -693,32 +693,31 @@ def profile(
 
 
 def logos(table: pd.DataFrame) -> Figure:
-    """Sequence logos, letters as high as their information (bits): a kernel a row, a method a column.
+    """Sequence logos: a kernel a row, a method a column.
 
     Args:
-        table: columns kernel, method, matrix (width, 4; probabilities of A C G U) and note, which stands above the
-            logo; kernels and methods in their order.
+        table: columns kernel, method, heights (width, 4; of A C G U, bits), label, which stands beside the kernel's
+            row, and note, which stands above the logo; kernels and methods in their order.
     """
     import logomaker  # loads pyplot, which nothing else needs
 
-    kernels, methods = table["kernel"].unique(), table["method"].unique()
+    kernels, methods = table["kernel"].unique().tolist(), table["method"].unique().tolist()
     n_rows, n_columns = max(len(kernels), 1), max(len(methods), 1)
-    figure = Figure(figsize=(0.9 + 2.9 * n_columns, 0.5 + 0.85 * n_rows), layout="constrained")
+    figure = Figure(figsize=(1.2 + 2.4 * n_columns, 0.5 + 0.78 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for row in table.itertuples():
-        number = list(methods).index(row.method)
-        ax = axes[list(kernels).index(row.kernel), number]
+        ax = axes[kernels.index(row.kernel), methods.index(row.method)]
         ax.set_axis_on()
-        matrix = np.asarray(row.matrix)
-        information = 2 + (matrix * np.log2(np.where(matrix > 0, matrix, 1))).sum(1, keepdims=True)
-        letters = pd.DataFrame(matrix * information, columns=list(rna.ALPHABET[:4]))
+        letters = pd.DataFrame(np.asarray(row.heights), columns=list(rna.ALPHABET[: rna.N]))
         logomaker.Logo(letters, ax=ax, color_scheme=_LETTERS, font_name="DejaVu Sans", show_spines=False)
-        ax.set(ylim=(0, 2), yticks=(0, 2), xticks=(0, len(matrix) - 1), xticklabels=(1, len(matrix)))
+        ax.set(ylim=(0, 2), yticks=(0, 2), xticks=(0, len(letters) - 1), xticklabels=(1, len(letters)))
         ax.tick_params(labelsize=6, length=2, pad=1)
         ax.spines[["left", "bottom"]].set_visible(True)
-        ax.set_title(f"{row.kernel}  {row.note}", fontsize=7, loc="left", pad=2)
+        ax.set_title(row.note, fontsize=7, loc="left", pad=2)
+    for ax, label in zip(axes[:, 0], table.drop_duplicates("kernel")["label"], strict=False):
+        ax.annotate(label, (-0.1, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=7)
     for ax, method in zip(axes[0], methods, strict=False):
         ax.annotate(f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold")
     return figure
@@ -900,6 +899,14 @@ def save(drawing: Figure | Axes, path: str | Path) -> None:
         raise UsageError(f"cannot draw {path}: expected a file name that ends in .{', .'.join(FORMATS)}")
     with io.atomic(path) as partial:
         _draw(drawing, partial, kind)
+
+
+def save_all(drawing: Figure | Axes, stem: Path) -> list[Path]:
+    """Write a figure as `stem.png`, `.svg` and `.pdf`, see `save`; gives the files."""
+    files = [stem.with_name(f"{stem.name}.{kind}") for kind in FORMATS]
+    for path in files:
+        save(drawing, path)
+    return files
 
 
 def svg(drawing: Figure | Axes) -> bytes:

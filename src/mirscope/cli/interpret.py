@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mirscope.cli.common import CORES, Debug, Quiet, Threads, app, begin, load
+from mirscope.cli.common import CORES, Debug, Quiet, Threads, app, bar, begin, load
 from mirscope.errors import UsageError
 
 ModelArgument = Annotated[
@@ -28,12 +28,11 @@ RandomState = Annotated[int, typer.Option(help="Of shuffles, halves and bootstra
 def motifs(
     model: ModelArgument,
     output: Output,
-    pairs: Annotated[
+    examples: Annotated[
         str | None,
         typer.Option(
-            "--pairs",
             metavar="DATA",
-            help="Pairs whose windows the kernels see: a data set or a file.",
+            help="Pairs (or hairpins) whose windows the kernels see: a data set or a file.",
             show_default="matrices from weights only",
         ),
     ] = None,
@@ -42,8 +41,8 @@ def motifs(
         typer.Option(
             metavar="rbp|seeds|jaspar|FILE",
             help="Motifs to compare with, MEME format; may be repeated. rbp: of RNA-binding proteins (ATtRACT, RBPDB); "
-            "seeds: of human miRNAs; jaspar: of DNA-binding vertebrate factors.",
-            show_default="rbp and seeds",
+            "seeds: of miRNAs; jaspar: of DNA-binding vertebrate factors.",
+            show_default="rbp; of models of pairs also seeds",
         ),
     ] = None,
     mirnas: Annotated[
@@ -51,52 +50,62 @@ def motifs(
     ] = None,
     share: Annotated[float, typer.Option(help="Share of the windows that are a kernel's favourites.")] = 0.01,
     top: Annotated[int, typer.Option(min=1, help="Motifs to give for each kernel and database.")] = 5,
-    shuffles: Annotated[int, typer.Option(min=0, help="Shuffled copies of each kernel: the floor.")] = 10,
+    shuffles: Annotated[int, typer.Option(min=0, help="Shuffled copies of each kernel: the floor.")] = 49,
     logos: Annotated[int, typer.Option(min=1, help="Kernels to draw.")] = 20,
     random_state: RandomState = 0,
     threads: Threads = CORES,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Turn a network's first-layer kernels into motifs, and compare them with known ones.
+    """Turn a network's first-layer kernels into motifs, compare them with known ones, and see which it needs.
 
-    Each kernel becomes a position matrix from its weights and, with --pairs, from the windows that it likes best.
+    Each kernel becomes a position matrix from its weights and, with --examples, from the windows that it likes best;
+    then each is also silenced in turn, and the change of the logit and of the AUROC is what the network loses.
     Matrices are compared with known motifs by TOMTOM; q-values count all comparisons with a database, and the same
     kernels with their positions shuffled are the floor: likeness of letters alone. Writes to the output folder:
     kernels.tsv, matches.tsv, summary.tsv (kernels like a motif at q < 0.05, beside the floor), motifs.meme (for the
-    MEME suite), logos.png, logos.svg, run.json.
+    MEME suite), logos (PNG, SVG, PDF), run.json.
 
     Examples:
 
-      mirscope motifs dmiso --pairs clash_hejret2023_mirbench:test -o kernels
+      mirscope motifs dmiso --examples clash_hejret2023_mirbench:test -o kernels
 
       mirscope motifs weights.safetensors --database my_motifs.meme --database seeds -o kernels
     """
     begin(quiet, threads)
-    from mirscope import datasets, io
+    from mirscope import datasets, io, models, predict
     from mirscope import motifs as library
 
-    names = database or ["rbp", library.SEEDS]
-    found = library.motifs(load(model), datasets.load_pairs(pairs) if pairs else None, share=share)
+    network = models.load(model).to(predict.device())
+    n_kernels = sum(len(bank.weight) for bank in library.kernels(network))
+    names = database or (["rbp", library.SEEDS] if network.inputs == models.PAIR else ["rbp"])
     queries = io.read_fasta(mirnas) if mirnas else None
-    similar, summary = library.matches(
-        found, names, mirnas=queries, top=top, n_shuffles=shuffles, random_state=random_state, threads=threads
-    )
+    known = {name: library.database(name, queries) for name in names}
+    table = datasets.load(examples) if examples else None
+    with bar(f"silencing {n_kernels:,} kernels", n_kernels, quiet or table is None) as advance:
+        found = library.motifs(network, table, share=share, report=advance)
+    log = logging.getLogger("mirscope")
+    log.info("comparing kernels with %s; the first time on a machine this compiles for a minute", " ".join(names))
+    with bar("comparing", library.n_comparisons(found, len(known), shuffles), quiet) as advance:
+        similar, summary = library.matches(
+            found, known, top=top, n_shuffles=shuffles, random_state=random_state, threads=threads, report=advance
+        )
     settings = {
         "model": model,
-        "pairs": pairs,
+        "examples": examples,
         "databases": names,
         "share": share,
         "shuffles": shuffles,
         "random_state": random_state,
     }
     files = library.write(found, similar, summary, output, logos=logos, settings=settings)
-    log = logging.getLogger("mirscope")
     for row in summary.itertuples():
         text = "%s, from %s: %d of %d kernels are like a motif (q < %.2g), of shuffled ones %.3g (most %.3g); "
-        text += "mean best p %.2g, of shuffled ones %.2g"
+        text += "mean best p %.2g, of shuffled ones %.2g (p %.2g)"
         figures = (row.n_similar, row.n_kernels, library.SIGNIFICANT, *row[5:])
         log.info(text, row.database, row.method, *figures)
+    if needed := library.needed(found):
+        log.info("%s", needed)
     log.info("written: %s", " ".join(map(str, files)))
 
 
