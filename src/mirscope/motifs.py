@@ -223,7 +223,7 @@ def needed(found: KernelMotifs) -> str:
     )
     if table["auroc_change"].notna().any():
         worse, better = (int((side > 0).sum()) for side in (-table["auroc_high"], table["auroc_low"]))
-        least = table.loc[table["auroc_change"].idxmin()]
+        least = table.iloc[int(table["auroc_change"].argmin())]
         said += f"; without {worse} of them the AUROC falls (most, {least['kernel']}: {least['auroc_change']:+.2g}), "
         said += f"without {better} it rises (95 % interval beyond 0)"
     return said
@@ -600,7 +600,7 @@ def _drawn(found: KernelMotifs, similar: pd.DataFrame, n: int) -> pd.DataFrame:
     what = "AUROC" if table["auroc_change"].notna().any() else "logit"
     changes = table[f"{what.lower()}_change"]
     table["label"] = [
-        kernel if math.isnan(change) else f"{kernel}\n{what} {change:+.2g}"
+        kernel if math.isnan(change) else f"{kernel}\n{what} {change:+.3f}"
         for kernel, change in zip(table["kernel"], changes, strict=True)
     ]
     table = table[table["kernel"].isin(kept)]

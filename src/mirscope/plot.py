@@ -719,7 +719,9 @@ def logos(table: pd.DataFrame) -> Figure:
     for ax, label in zip(axes[:, 0], table.drop_duplicates("kernel")["label"], strict=False):
         ax.annotate(label, (-0.1, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=7)
     for ax, method in zip(axes[0], methods, strict=False):
-        ax.annotate(f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold")
+        ax.annotate(
+            f"from {method} (bits)", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold"
+        )
     return figure
 
 
@@ -793,7 +795,7 @@ def attention(
 
     Args:
         maps: weights (layers, heads, places of the miRNA, places of the target), 0 where there is padding.
-        change: of the logit when the run that begins at each nucleotide of the target is hidden; NaN beyond.
+        change: of the logit when the run that begins at each nucleotide of the target is masked; NaN beyond.
         texts: miRNA and target, 5'->3'.
         duplex: its interval in the target.
         title: above all.
@@ -819,14 +821,14 @@ def attention(
     ax.set_xlim(0, len(texts[1]))
     ax.set_xticks(np.arange(len(texts[1])) + 0.5, list(texts[1]), fontsize=7)
     ax.set_ylabel("share of attention", fontsize=8)
-    ax.set_xlabel("nt of the target with which a place, or a hidden run, begins", fontsize=8)
+    ax.set_xlabel("nt of the target with which a place, or a masked run, begins", fontsize=8)
     ax.tick_params(labelsize=7)
     beside = ax.twinx()
     beside.plot(
-        np.arange(len(change)) + 0.5, change, color=PALETTE[5], marker=".", label="change of the logit when hidden"
+        np.arange(len(change)) + 0.5, change, color=PALETTE[5], marker=".", label="change of the logit when masked"
     )
     beside.axhline(0, color=_GREY, linewidth=0.6)
-    beside.set_ylabel("logit, hidden − as it is", fontsize=8)
+    beside.set_ylabel("logit, masked − as it is", fontsize=8)
     beside.tick_params(labelsize=7)
     ax.axvspan(*duplex, color="#E0E0E0", zorder=0, label="duplex")
     handles = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[0]]
@@ -859,11 +861,11 @@ def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFram
     most = max(float(np.abs(values).max()), 1e-12)
     cells = right.pcolormesh(values, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
     bar = figure.colorbar(cells, ax=right, pad=0.01, aspect=40, shrink=min(1, 25 / n))
-    bar.set_label("fall of the score when hidden", fontsize=8)
+    bar.set_label("fall of the score when masked", fontsize=8)
     for ax in (left, right, bar.ax):
         ax.tick_params(labelsize=7)
         ax.set_xlabel(ax.get_xlabel(), fontsize=8)
-    right.set(ylim=(n, 0), xlabel="first hidden nt of the miRNA")
+    right.set(ylim=(n, 0), xlabel="first masked nt of the miRNA")
     right.set_xticks(np.arange(values.shape[1]) + 0.5, profiles.columns, fontsize=7)
     right.tick_params(length=0)
     clusters = table["cluster"].to_numpy()

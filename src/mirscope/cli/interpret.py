@@ -20,7 +20,7 @@ Pairs = Annotated[
     typer.Option("--pairs", metavar="DATA", help="Pairs: a data set (NAME or NAME:SPLIT) or a file of pairs."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
-Width = Annotated[int, typer.Option(min=1, help="nt that are hidden at a time.")]
+K = Annotated[int, typer.Option("-k", min=1, help="nt masked at a time.")]
 RandomState = Annotated[int, typer.Option(help="Of shuffles, halves and bootstrap.")]
 
 
@@ -118,7 +118,7 @@ def activations(
         int | None,
         typer.Option(min=1, help="Pair to draw: its row in DATA.", show_default="the one with the highest score"),
     ] = None,
-    width: Width = 4,
+    k: K = 4,
     random_state: RandomState = 0,
     threads: Threads = CORES,
     quiet: Quiet = False,
@@ -128,9 +128,9 @@ def activations(
 
     Recurrent layers: how well each hidden unit follows the duplex (AUROC within pairs); the best unit is chosen on one
     half of the positive pairs and measured on the other, beside the place alone and the unit with another miRNA.
-    Attention, by layer and head: does hiding what is attended change the logit more than hiding the rest? Writes to the
-    output folder what the model has of units.tsv, units.png, units.svg, attention.tsv, masked.tsv, attention.png,
-    attention.svg, and run.json.
+    Attention, by layer and head: does masking what is attended change the logit more than masking the rest? Writes to
+    the output folder what the model has of units.tsv, units (PNG, SVG, PDF), attention.tsv, masked.tsv, attention (PNG,
+    SVG, PDF), and run.json.
 
     Examples:
 
@@ -150,28 +150,28 @@ def activations(
         if not here.any():
             raise UsageError(f"row {draw} of {pairs} is no positive pair with a duplex; expected one that is")
         drawn = int(here.argmax())
-    settings = {"model": model, "pairs": pairs, "width": width, "random_state": random_state}
-    files, report = library.write(
-        network, found, output, drawn=drawn, width=width, random_state=random_state, settings=settings
-    )
-    _tell(report)
+    settings = {"model": model, "pairs": pairs, "k": k, "random_state": random_state}
+    with bar("measuring", len(found.pairs) * sum(library.parts(network, found)), quiet) as advance:
+        files, said = library.write(
+            network, found, output, drawn=drawn, k=k, random_state=random_state, settings=settings, report=advance
+        )
+    _tell(said)
     logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
 
 
-def _tell(report: dict[str, Any]) -> None:
+def _tell(said: dict[str, Any]) -> None:
     log = logging.getLogger("mirscope")
-    if best := report.get("best_unit"):
+    if best := said.get("best_unit"):
         text = (
             "unit %d of %s follows the duplex best: AUROC %.2f (%.2f-%.2f); with another miRNA %.2f, place alone %.2f"
         )
         log.info(text, *_numbers(best, "unit layer auroc low high auroc_other_mirna auroc_place"))
-    if every := report.get("attention"):
-        text = (
-            "attention and what hiding changes: correlation %.2f (%.2f-%.2f); with another miRNA %.2f, place alone %.2f"
-        )
+    if every := said.get("attention"):
+        text = "attention and what masking changes: correlation %.2f (%.2f-%.2f)"
+        text += "; with another miRNA %.2f, place alone %.2f"
         log.info(text, *_numbers(every, "correlation low high correlation_other_mirna correlation_place"))
-        for row in report["masked"]:
-            log.info("hiding the %s run changes the logit by %.2f (%.2f-%.2f)", *_numbers(row, "run change low high"))
+        for row in said["masked"]:
+            log.info("masking the %s run changes the logit by %.2f (%.2f-%.2f)", *_numbers(row, "run change low high"))
 
 
 def _numbers(record: dict[str, Any], names: str) -> list[Any]:
@@ -194,7 +194,7 @@ def clusters(
     n_clusters: Annotated[
         int | None, typer.Option("--clusters", min=2, help="Number of clusters.", show_default="best silhouette")
     ] = None,
-    width: Width = 4,
+    k: K = 4,
     min_pairs: Annotated[int, typer.Option(min=1, help="Leave out miRNAs with fewer positive pairs.")] = 5,
     resamples: Annotated[int, typer.Option(min=0, help="Of the pairs, for the stability.")] = 100,
     random_state: RandomState = 0,
@@ -204,10 +204,10 @@ def clusters(
 ) -> None:
     """Cluster miRNAs by which of their nucleotides a network needs.
 
-    Every run of nucleotides of the miRNA is hidden, and the mean fall of the score by place is the miRNA's profile; or
+    Every run of nucleotides of the miRNA is masked, and the mean fall of the score by place is the miRNA's profile; or
     profiles come as a table. miRNAs are joined by average linkage of 1 - correlation. How firm a cluster is: its mean
     Jaccard index over resamples of the pairs; below 0.75 do not build on it. Writes to the output folder: clusters.tsv,
-    profiles.tsv, dendrogram.png, dendrogram.svg, run.json.
+    profiles.tsv, dendrogram (PNG, SVG, PDF), run.json.
 
     Examples:
 
@@ -224,13 +224,15 @@ def clusters(
     if profiles:
         table = library.read_effects(profiles)
     else:
-        table = library.effects(load(str(model)), datasets.load_pairs(str(pairs)), width=width, fewest=min_pairs)
+        network, kept = load(str(model)), library.eligible(datasets.load_pairs(str(pairs)), min_pairs)
+        with bar(f"masking the miRNAs of {len(kept):,} pairs", len(kept), quiet) as advance:
+            table = library.effects(network, kept, k=k, report=advance)
     found = library.cluster(table, n_clusters=n_clusters, n_resamples=resamples, random_state=random_state)
     settings = {
         "model": model,
         "pairs": pairs,
         "profiles": str(profiles) if profiles else None,
-        "width": width,
+        "k": k,
         "min_pairs": min_pairs,
         "resamples": resamples,
         "random_state": random_state,
