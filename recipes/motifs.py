@@ -21,14 +21,13 @@ PUBLISHED = FOLDER / "published.safetensors"
 PAIRS = "clash_hejret2023_mirbench:test"
 HAIRPINS = "dnnpremir_human_balanced:test"
 DATABASES = ["--database", "rbp", "--database", "seeds", "--database", "jaspar"]
-LARGE = ["--shuffles", "19"]
 MOTIFS = {
     "dmiso": ["--examples", PAIRS, *DATABASES, "--logos", "8"],
     "dmiso_chimeras": ["--examples", PAIRS, *DATABASES],
     "dmiso_helwak": ["--examples", PAIRS, *DATABASES],
     str(PUBLISHED): ["--examples", PAIRS, *DATABASES],
-    "deepmirnatar": ["--examples", PAIRS, *DATABASES, *LARGE],
-    "mitar": ["--examples", PAIRS, *DATABASES, *LARGE],
+    "deepmirnatar": ["--examples", PAIRS, *DATABASES],
+    "mitar": ["--examples", PAIRS, *DATABASES],
     "dnnpremir_cnn": ["--examples", HAIRPINS, "--database", "rbp"],
 }
 ACTIVATIONS = ("deeptarget", "dmiso", "dmiso_chimeras", "mitar", "deepmirnatar")
@@ -66,7 +65,7 @@ def main() -> None:
         print(f"\n{model}: {len(kernels)} kernels, logit spread median {kernels['logit_spread'].median():.3f}")
         print(f"AUROC falls without {(high < 0).sum()}, rises without {(low > 0).sum()}, by 0.01 or more in any way")
         print(f"without {(change.abs() >= 0.01).sum()}; the five of most effect:")
-        print(kernels.iloc[change.abs().sort_values(ascending=False).index.map(kernels.index.get_loc)[:5]].to_string())
+        print(kernels.loc[change.abs().sort_values(ascending=False).index[:5]].to_string())
         print(found("motifs", model, "summary.tsv").to_string())
     for model in ACTIVATIONS:
         report = json.loads((FOLDER / f"activations_{model}" / "run.json").read_text())

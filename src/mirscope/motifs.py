@@ -8,17 +8,18 @@ it. That is asked by silencing: the kernel's output is 0, as where it does not f
 
 Comparison is TOMTOM's (Gupta et al. 2007) by memelite, without the ends of a matrix that say next to nothing; q-values
 are Benjamini and Hochberg's over all comparisons with one database. The floor is the same comparison of the same
-matrices with their positions shuffled.
+kernels with their positions shuffled, whose favourite windows are of the same examples.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,7 @@ EDGE = 0.25
 SHORTEST = 4
 """Positions that are compared at least; a shorter matrix is like none (p 1)."""
 EFFECTS = ("logit_change", "logit_spread", "auroc_change", "auroc_low", "auroc_high")
-KERNEL_COLUMNS = (
-    *("kernel", "part", "method", "width", "bits", "consensus", "structure", "n_windows", "active"),
-    *EFFECTS,
-)
+KERNEL_COLUMNS = ("kernel", "part", "method", "width", "bits", "consensus", "structure", "n_windows", "active")
 MATCH_COLUMNS = (
     "kernel",
     "method",
@@ -97,7 +95,7 @@ class KernelMotifs:
     table: pd.DataFrame
     """Columns `KERNEL_COLUMNS`, a row for each kernel and method; bits are of the matrix; `n_windows` those it was made
     of (0: of weights), `active` the share of all different windows in which the kernel fires and `structure` the signs
-    of its favourite ones, of a network that reads them (of weights NaN and empty); effects as of `effects`."""
+    of its favourite ones, of a network that reads them (of weights NaN and empty)."""
     motifs: tuple[Motif, ...]
     """Of each row; `kernel_method` by id."""
 
@@ -115,11 +113,7 @@ def kernels(model: Model) -> tuple[Kernels, ...]:
 
 
 def motifs(
-    model: Model,
-    examples: pd.DataFrame | None = None,
-    *,
-    share: float = SHARE,
-    report: Callable[[int], None] = lambda n: None,
+    model: Model, examples: pd.DataFrame | None = None, *, share: float = SHARE, shuffle: int | None = None
 ) -> KernelMotifs:
     """The matrices of all kernels, from their weights and, where examples are given, from the windows that raise them.
 
@@ -127,7 +121,7 @@ def motifs(
         model: stays as it is.
         examples: pairs or hairpins, as the model reads them; each different sequence and window counts once.
         share: of the windows that count as a kernel's favourites, from 0 to 1, both excluded.
-        report: called with the number of kernels silenced, as they are; without examples, none is.
+        shuffle: state of a shuffle of each kernel's positions, see `shuffled`; default none.
 
     Raises:
         UsageError: the model has no kernels, or no such share.
@@ -137,32 +131,44 @@ def motifs(
     if not 0 < share < 1:
         raise UsageError(f"share is {share}; expected a number between 0 and 1")
     rows: list[tuple[Any, ...]] = []
-    matrices: list[Matrix] = []
     with torch.inference_mode():
         banks = list(_numbered(kernels(model)))
+        if shuffle is not None:
+            generator = np.random.default_rng(shuffle)
+            banks = [(ids, shuffled(bank, generator)) for ids, bank in banks]
         for ids, bank in banks:
             for kernel, effect in zip(ids, main_effects(bank), strict=True):
-                rows.append((kernel, bank.part, "weights", "", 0, math.nan))
-                matrices.append(tilted(effect, -math.log2(share)))
+                rows.append((kernel, bank.part, "weights", "", 0, math.nan, tilted(effect, -math.log2(share))))
         if examples is not None:
             codes = dict(zip(model.inputs, model.encode(*model.columns(examples)), strict=True))
             for ids, bank in banks:
                 liked = favourites(bank, codes[bank.part], codes.get("structure"), share=share)
                 for kernel, each in zip(ids, liked, strict=True):
-                    if each.n:
-                        rows.append((kernel, bank.part, "windows", each.structure, each.n, each.active))
-                        matrices.append(each.counts / each.n)
-    table = pd.DataFrame(rows, columns=["kernel", "part", "method", "structure", "n_windows", "active"])
-    table["width"] = [len(matrix) for matrix in matrices]
-    table["bits"] = [float(bits(matrix).sum()) for matrix in matrices]
-    table["consensus"] = [consensus(matrix) for matrix in matrices]
-    if examples is None:
-        table = table.assign(**dict.fromkeys(EFFECTS, math.nan))
-    else:
-        table = table.join(effects(model, examples, report=report), on="kernel")
-    table = table[list(KERNEL_COLUMNS)]
-    named_ = zip(table["kernel"] + "_" + table["method"], table["consensus"], matrices, table["n_windows"], strict=True)
-    return KernelMotifs(table, tuple(Motif(name, text, matrix, n or 20) for name, text, matrix, n in named_))
+                    if n := each.n:
+                        row = (kernel, bank.part, "windows", each.structure, n, each.active, each.counts / n)
+                        rows.append(row)
+    table = pd.DataFrame(rows, columns=["kernel", "part", "method", "structure", "n_windows", "active", "matrix"])
+    table["width"] = table["matrix"].map(len)
+    table["bits"] = [float(bits(matrix).sum()) for matrix in table["matrix"]]
+    table["consensus"] = table["matrix"].map(consensus)
+    ids_ = table["kernel"] + "_" + table["method"]
+    columns = zip(ids_, table["consensus"], table["matrix"], table["n_windows"], strict=True)
+    found = tuple(Motif(name, text, matrix, n or 20) for name, text, matrix, n in columns)
+    return KernelMotifs(table[list(KERNEL_COLUMNS)], found)
+
+
+def shuffled(bank: Kernels, generator: np.random.Generator) -> Kernels:
+    """The kernels with their positions in another order, each in its own: as rich in letters and as sharp.
+
+    Of k-mers their nucleotides too.
+    """
+    units, n_symbols, taps = bank.weight.shape
+    tables = bank.weight.reshape(units, bank.signs, *[4] * bank.k, taps)
+    mixed = [
+        own.permute(0, *(1 + generator.permutation(bank.k)), bank.k + 1)[..., generator.permutation(taps)]
+        for own in tables
+    ]
+    return bank._replace(weight=torch.stack(mixed).reshape(units, n_symbols, taps))
 
 
 def _numbered(banks: Sequence[Kernels]) -> Iterator[tuple[list[str], Kernels]]:
@@ -213,20 +219,15 @@ def effects(
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(EFFECTS))
 
 
-def needed(found: KernelMotifs) -> str:
-    """How many kernels the network needs, in words; empty where it was not asked."""
-    table = found.table.drop_duplicates("kernel")
-    if table["logit_change"].isna().all():
-        return ""
-    said = (
-        f"silenced one by one, {len(table)} kernels change the logit by {table['logit_spread'].mean():.2g} on average"
-    )
-    if table["auroc_change"].notna().any():
-        worse, better = (int((side > 0).sum()) for side in (-table["auroc_high"], table["auroc_low"]))
-        least = table.iloc[int(table["auroc_change"].argmin())]
-        said += f"; without {worse} of them the AUROC falls (most, {least['kernel']}: {least['auroc_change']:+.2g}), "
-        said += f"without {better} it rises (95 % interval beyond 0)"
-    return said
+def needed(effects: pd.DataFrame) -> str:
+    """How many kernels the network needs, by `effects`, in words."""
+    said = f"silenced one by one, {len(effects)} kernels change the logit by {effects['logit_spread'].mean():.2g} "
+    if effects["auroc_change"].isna().all():
+        return said + "on average"
+    worse, better = int((effects["auroc_high"] < 0).sum()), int((effects["auroc_low"] > 0).sum())
+    least = effects["auroc_change"].idxmin()
+    said += f"on average; without {worse} of them the AUROC falls (most, {least}: {effects['auroc_change'].min():+.2g})"
+    return said + f", without {better} it rises (95 % interval beyond 0)"
 
 
 @contextlib.contextmanager
@@ -456,19 +457,12 @@ def telling(matrix: Matrix) -> tuple[int, int]:
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
-def shuffled(found: Sequence[Motif], random_state: int) -> list[Motif]:
-    """The matrices with their positions in another order, each in its own: as rich in letters and as sharp."""
-    generator = np.random.default_rng(random_state)
-    return [Motif(motif.id, motif.name, generator.permutation(motif.matrix, axis=0), motif.n_sites) for motif in found]
-
-
 def matches(
     found: KernelMotifs,
     databases: Mapping[str, MotifSet],
+    floor: Iterable[KernelMotifs] = (),
     *,
     top: int = 5,
-    n_shuffles: int = 49,
-    random_state: int = 0,
     threads: int = 1,
     report: Callable[[int], None] = lambda n: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -479,54 +473,70 @@ def matches(
     Args:
         found: matrices of kernels.
         databases: motifs by name, see `database`.
+        floor: matrices of the same kernels shuffled, each with its own state; any number.
         top: motifs to give for each kernel, method and database.
-        n_shuffles: of the matrices' positions, for the floor.
-        random_state: of the shuffles.
         threads: processor cores.
-        report: called with the number of comparisons done, of `n_comparisons`.
+        report: called with 1 when a set of matrices, the kernels' or one of the floor, has been compared with all.
 
     Returns:
         Columns `MATCH_COLUMNS`, by database, method, kernel and p-value. And a row for each database and method:
-        n_kernels, n_similar (kernels with a q-value below `SIGNIFICANT`), floor_mean, floor_most (the same of shuffled
-        ones), best_pvalue (geometric mean of the kernels' best), floor_best_pvalue (of shuffled ones), and
-        shuffle_pvalue: how often shuffled kernels are, by that mean, as near to the motifs (with the kernels themselves
-        among them). Many small likenesses, none of them significant by itself, show in the last three.
+        n_kernels, n_similar (kernels with a q-value below `SIGNIFICANT`), floor_mean, floor_most (the same of the
+        floor), best_pvalue (geometric mean of the kernels' best), floor_best_pvalue (of the floor), and shuffle_pvalue:
+        how often shuffled kernels are, by that mean, as near to the motifs (the kernels themselves counted among them).
+        Many small likenesses, none of them significant by itself, show in the last three. Without a floor NaN.
 
     Raises:
         InputError: a database is too small.
     """
-    parts, rows = [], []
-    for name, known in databases.items():
-        if known.both_strands:
+    for name in databases:
+        if databases[name].both_strands:
             log.warning("%s holds motifs of DNA: proteins that bind these letters in DNA need not bind RNA", name)
-        for method, own in found.table.groupby("method", sort=False):
-            some = [found.motifs[number] for number in own.index]
-            if name == SEEDS:
-                along = own["part"] == "target"
-                some = [facing(motif) if turned else motif for motif, turned in zip(some, along, strict=True)]
-            table = compare(some, known, threads=threads)
-            n_similar, best = _likeness(table)
-            report(1)
-            floor = np.full((n_shuffles, 2), np.nan)
-            for turn in range(n_shuffles):
-                floor[turn] = _likeness(compare(shuffled(some, random_state + turn), known, threads=threads))
-                report(1)
-            row = {"database": name, "method": method, "n_kernels": len(some), "n_similar": n_similar}
-            row |= {"best_pvalue": 10**best}
-            if n_shuffles:
-                row |= {"floor_mean": floor[:, 0].mean(), "floor_most": floor[:, 0].max()}
-                row |= {"floor_best_pvalue": 10 ** floor[:, 1].mean()}
-                row |= {"shuffle_pvalue": (1 + (floor[:, 1] <= best).sum()) / (1 + n_shuffles)}
-            rows.append(row)
-            table = table.sort_values(["motif", "pvalue"], kind="stable").groupby("motif").head(top)
-            parts.append(_named(table, own, known, name))
-    summary = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
-    return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], summary
+    parts: list[pd.DataFrame] = []
+    own: dict[tuple[str, str], tuple[int, float]] = {}
+    others: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for turn, kernels_ in enumerate(itertools.chain([found], floor)):
+        for name, known in databases.items():
+            for method, rows in kernels_.table.groupby("method", sort=False):
+                some = [_faced(kernels_, number, name) for number in rows.index]
+                table = compare(some, known, threads=threads)
+                if turn:
+                    others.setdefault((name, str(method)), []).append(_likeness(table))
+                    continue
+                own[name, str(method)] = _likeness(table)
+                table = table.sort_values(["motif", "pvalue"], kind="stable").groupby("motif").head(top)
+                parts.append(_named(table, rows, known, name))
+        report(1)
+    summary = [_summary(*key, found, own[key], others.get(key, ())) for key in own]
+    return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], pd.DataFrame(summary)[list(SUMMARY_COLUMNS)]
 
 
-def n_comparisons(found: KernelMotifs, n_databases: int, n_shuffles: int) -> int:
-    """How often `matches` compares."""
-    return n_databases * found.table["method"].nunique() * (1 + n_shuffles)
+def _faced(found: KernelMotifs, number: int, database: str) -> Motif:
+    """A matrix as it is compared with a database."""
+    motif = found.motifs[number]
+    return facing(motif) if database == SEEDS and found.table["part"].iloc[number] == "target" else motif
+
+
+def _summary(
+    database: str,
+    method: str,
+    found: KernelMotifs,
+    own: tuple[int, float],
+    floor: Sequence[tuple[int, float]],
+) -> dict[str, Any]:
+    """A row of the summary, of likenesses of the kernels and of the floor."""
+    n_similar, nearest = np.array(floor).reshape(-1, 2).T
+    some = len(nearest) > 0
+    return {
+        "database": database,
+        "method": method,
+        "n_kernels": int((found.table["method"] == method).sum()),
+        "n_similar": own[0],
+        "floor_mean": n_similar.mean() if some else math.nan,
+        "floor_most": n_similar.max() if some else math.nan,
+        "best_pvalue": 10 ** own[1],
+        "floor_best_pvalue": 10 ** nearest.mean() if some else math.nan,
+        "shuffle_pvalue": (1 + (nearest <= own[1]).sum()) / (1 + len(nearest)) if some else math.nan,
+    }
 
 
 def _likeness(table: pd.DataFrame) -> tuple[int, float]:
@@ -554,6 +564,7 @@ def write(
     summary: pd.DataFrame,
     folder: Path,
     *,
+    effects: pd.DataFrame | None = None,
     logos: int = 20,
     settings: dict[str, Any] | None = None,
 ) -> list[Path]:
@@ -564,7 +575,8 @@ def write(
         similar: by `matches`.
         summary: by `matches`.
         folder: made where it is not there.
-        logos: kernels to draw, those that change the logit most first; without examples those most like a motif.
+        effects: by `effects`; without them their columns are empty.
+        logos: kernels to draw, those that change the logit most first; without effects those most like a motif.
         settings: of the run, for run.json.
 
     Returns:
@@ -573,21 +585,25 @@ def write(
     io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme")]
-    for table, path in zip((found.table, similar, summary), files[:3], strict=True):
+    whole = found.table.join(
+        pd.DataFrame(columns=list(EFFECTS), dtype=float) if effects is None else effects, on="kernel"
+    )
+    for table, path in zip((whole, similar, summary), files[:3], strict=True):
         io.write_tsv(table, path, list(table.columns))
     io.write_meme(found.motifs, files[3])
-    files += plot.save_all(plot.logos(_drawn(found, similar, logos)), folder / "logos")
+    figure = plot.logos(_drawn(whole, found.motifs, similar, logos))
+    files += plot.save_all(figure, folder / "logos")
     files.append(folder / "run.json")
     report = {"summary": runs.known(summary.to_dict("records"))}
     runs.write_json(files[-1], (settings or {}) | report | runs.environment())
     return files
 
 
-def _drawn(found: KernelMotifs, similar: pd.DataFrame, n: int) -> pd.DataFrame:
+def _drawn(whole: pd.DataFrame, motifs_: Sequence[Motif], similar: pd.DataFrame, n: int) -> pd.DataFrame:
     """The logos to draw, those of a kernel together: columns kernel, method, heights, label, note."""
     nearest = similar.sort_values("qvalue", kind="stable").drop_duplicates(["kernel", "method"])
-    table = found.table.merge(nearest[["kernel", "method", "motif_id", "motif_name", "qvalue"]], how="left")
-    table["heights"] = pd.Series([motif.matrix * bits(motif.matrix)[:, None] for motif in found.motifs], dtype=object)
+    table = whole.merge(nearest[["kernel", "method", "motif_id", "motif_name", "qvalue"]], how="left")
+    table["heights"] = pd.Series([motif.matrix * bits(motif.matrix)[:, None] for motif in motifs_], dtype=object)
     ranks = table.groupby("kernel", sort=False).agg(
         by=("logit_spread", "max"), q=("qvalue", "min"), bits=("bits", "max")
     )

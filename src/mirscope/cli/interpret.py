@@ -82,14 +82,17 @@ def motifs(
     queries = io.read_fasta(mirnas) if mirnas else None
     known = {name: library.database(name, queries) for name in names}
     table = datasets.load(examples) if examples else None
-    with bar(f"silencing {n_kernels:,} kernels", n_kernels, quiet or table is None) as advance:
-        found = library.motifs(network, table, share=share, report=advance)
+    found, effects = library.motifs(network, table, share=share), None
     log = logging.getLogger("mirscope")
+    if table is not None:
+        with bar(f"silencing {n_kernels:,} kernels", n_kernels, quiet) as advance:
+            effects = library.effects(network, table, report=advance)
+        log.info("%s", library.needed(effects))
     log.info("comparing kernels with %s; the first time on a machine this compiles for a minute", " ".join(names))
-    with bar("comparing", library.n_comparisons(found, len(known), shuffles), quiet) as advance:
-        similar, summary = library.matches(
-            found, known, top=top, n_shuffles=shuffles, random_state=random_state, threads=threads, report=advance
-        )
+    states = range(random_state, random_state + shuffles)
+    floor = (library.motifs(network, table, share=share, shuffle=state) for state in states)
+    with bar("comparing", 1 + shuffles, quiet) as advance:
+        similar, summary = library.matches(found, known, floor, top=top, threads=threads, report=advance)
     settings = {
         "model": model,
         "examples": examples,
@@ -98,14 +101,12 @@ def motifs(
         "shuffles": shuffles,
         "random_state": random_state,
     }
-    files = library.write(found, similar, summary, output, logos=logos, settings=settings)
+    files = library.write(found, similar, summary, output, effects=effects, logos=logos, settings=settings)
     for row in summary.itertuples():
         text = "%s, from %s: %d of %d kernels are like a motif (q < %.2g), of shuffled ones %.3g (most %.3g); "
         text += "mean best p %.2g, of shuffled ones %.2g (p %.2g)"
         figures = (row.n_similar, row.n_kernels, library.SIGNIFICANT, *row[5:])
         log.info(text, row.database, row.method, *figures)
-    if needed := library.needed(found):
-        log.info("%s", needed)
     log.info("written: %s", " ".join(map(str, files)))
 
 
