@@ -101,14 +101,14 @@ class KernelMotifs:
 
 
 def kernels(model: Model) -> tuple[Kernels, ...]:
-    """The model's kernels that read nucleotides.
+    """The model's kernels that read a sequence first.
 
     Raises:
         UsageError: it has none.
     """
     found = model.kernels()
     if not found:
-        raise UsageError(f"{named(model)} has no kernels that read nucleotides; expected a network with convolutions")
+        raise UsageError(f"{named(model)} has no kernels that slide along a sequence; expected a network that has")
     return found
 
 
@@ -317,7 +317,9 @@ class Favourites:
 def favourites(
     bank: Kernels, codes: torch.Tensor, structures: torch.Tensor | None = None, *, share: float
 ) -> list[Favourites]:
-    """The favourite windows of each kernel: those of all different ones in which it fires (is above 0) and that it
+    """The favourite windows of each kernel.
+
+    They are those of all different windows in which it fires (is above 0) and that it
     likes as well as the best `share` of all. Ties are all in.
 
     Args:

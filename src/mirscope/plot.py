@@ -804,7 +804,8 @@ def attention(
     rows, columns = (int((maps.sum((0, 1, other)) > 0).sum()) for other in (3, 2))
     figure = Figure(figsize=(max(1.35 * heads + 0.8, 8), 0.75 * layers + 3.2), layout="constrained")
     grid = figure.add_gridspec(layers + 1, heads, height_ratios=[1] * layers + [2.4])
-    figure.suptitle(f"{title}; attention of the miRNA (rows, 5' on top) to the target (columns, 5' left)", fontsize=8)
+    axes_are = "the miRNA (rows, 5' on top) to the target (columns, 5' left)"
+    figure.suptitle(f"{title}; attention of {axes_are}; dark: more, each map by itself; lines: duplex", fontsize=8)
     for layer, head in np.ndindex(layers, heads):
         ax = figure.add_subplot(grid[layer, head])
         ax.pcolormesh(maps[layer, head, :rows, :columns], cmap="viridis_r", rasterized=True)
@@ -871,8 +872,6 @@ def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFram
     clusters = table["cluster"].to_numpy()
     if written:
         right.set_yticks(np.arange(n) + 0.5, table["mirna_id"], fontsize=6.5)
-        for label, cluster in zip(right.get_yticklabels(), clusters, strict=True):
-            label.set_color(PALETTE[(cluster - 1) % len(PALETTE)])
     else:
         right.set(yticks=[], ylabel=f"{n:,} miRNAs")
     begins = np.flatnonzero(np.diff(clusters, prepend=-1))

@@ -76,6 +76,7 @@ def motifs(
     from mirscope import datasets, io, models, predict
     from mirscope import motifs as library
 
+    io.expect_folder(output)
     network = models.load(model).to(predict.device())
     n_kernels = sum(len(bank.weight) for bank in library.kernels(network))
     names = database or (["rbp", library.SEEDS] if network.inputs == models.PAIR else ["rbp"])
@@ -88,7 +89,7 @@ def motifs(
         with bar(f"silencing {n_kernels:,} kernels", n_kernels, quiet) as advance:
             effects = library.effects(network, table, report=advance)
         log.info("%s", library.needed(effects))
-    log.info("comparing kernels with %s; the first time on a machine this compiles for a minute", " ".join(names))
+    log.info("comparing kernels with %s (the first time in an environment compiles for a minute)", " ".join(names))
     states = range(random_state, random_state + shuffles)
     floor = (library.motifs(network, table, share=share, shuffle=state) for state in states)
     with bar("comparing", 1 + shuffles, quiet) as advance:
