@@ -36,7 +36,7 @@ PICTURES = {
     "motifs_dmiso/logos.png": "logos_dmiso.png",
     "activations_deeptarget/units.png": "units_deeptarget.png",
     "activations_deepmirnatar/attention.png": "attention_deepmirnatar.png",
-    "clusters_dmiso/dendrogram.png": "dendrogram_dmiso.png",
+    "clusters_duplex/dendrogram.png": "dendrogram_duplex.png",
 }
 
 

@@ -170,12 +170,12 @@ def test_table_of_kernels():
 
 
 def test_what_is_lost_without_a_kernel():
-    """Logits are 5, 5 and 0 (GAG found, UUU nowhere); UU once in each of two negatives, which then have 1.
+    """Logits are 5, 5, 1 and 1, by GAG and UU. The network adds up, so that silence keeps the mean of its logits.
 
-    Without the first kernel positives have 0, and are below the negatives; without the second all negatives have 0.
+    Without GAG, in 10 places each, all have 2.5 of it: positives 2.5, negatives 3.5. Without UU all have .5 of it.
     """
-    toy = Toy(likes("GAG", bias=-2), likes("GGGGG", bias=-5), likes("UU", bias=-1))
-    table = pairs("CGAGC", "AGAGA", "CUUC", "AUUA").assign(label=[1, 1, 0, 0])
+    toy = Toy(likes("GAG"), likes("GGGGG", bias=-5), likes("UU", bias=-1))
+    table = pairs("CGAGCCCCCCCC", "AGAGACCCCCCC", "CUUCCCCCCCCC", "AUUACCCCCCCC").assign(label=[1, 1, 0, 0])
     with torch.no_grad():
         toy.convs[0].weight[:] *= 5
         toy.convs[0].bias[:] = -10
@@ -183,8 +183,8 @@ def test_what_is_lost_without_a_kernel():
     before = {key: value.clone() for key, value in toy.state_dict().items()}
     found = motifs.effects(toy, table, report=calls.append)
     assert list(found.columns) == list(motifs.EFFECTS)
-    assert found["logit_change"].to_dict() == {"target0": -2.5, "target1": 0, "target2": -0.5}
-    assert found["logit_spread"].to_dict() == {"target0": 2.5, "target1": 0, "target2": 0.5}
+    np.testing.assert_allclose(found["logit_change"], 0, atol=1e-6)
+    np.testing.assert_allclose(found["logit_spread"], [2.5, 0, 0.5], atol=1e-6)
     assert found["auroc_change"].to_dict() == {"target0": -1, "target1": 0, "target2": 0}
     assert calls == [1, 1, 1]
     assert all((before[key] == value).all() for key, value in toy.state_dict().items())
@@ -196,6 +196,17 @@ def test_what_is_lost_without_a_kernel():
     assert said.startswith("silenced one by one, 3 kernels change the logit by 1 on average; without 1 of them")
     assert "(most, target0: -1)" in said
     assert motifs.needed(alone) == "silenced one by one, 3 kernels change the logit by 1 on average"
+
+
+@torch.inference_mode()
+def test_levels_are_means_of_what_the_network_sees():
+    """GG - 1 in AGGA GGN: 0 1 0 and 1; of two neighbours the largest: 1 1 and 1. The same kernels twice count once."""
+    one = likes("GG", bias=-1)
+    codes = {"target": torch.from_numpy(rna.encode(["AGGA", "GGN"], 4)), "mirna": torch.from_numpy(rna.encode(["CCC"]))}
+    key = id(one.conv)
+    assert motifs._levels([one], codes)[key].tolist() == [2 / 4]
+    assert motifs._levels([one._replace(pool=2)], codes)[key].tolist() == [1]
+    assert motifs._levels([one, one._replace(part="mirna")], codes)[key].tolist() == [2 / 6]
 
 
 @pytest.mark.parametrize("name", [name for name in models.names() if models.create(name).kernels()])

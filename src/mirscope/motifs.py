@@ -4,7 +4,7 @@ A kernel becomes a matrix in two ways. `weights`: the matrix of most entropy tha
 favourite windows, i.e. each nucleotide at each place in proportion to exp(scale * weight), the scale such that the
 matrix holds log2(1 / share) bits. `windows`: the counts of nucleotides in the favourite windows themselves, the best
 `share` of all different windows of a set of examples. Both say what raises the kernel, not what the network makes of
-it. That is asked by silencing: the kernel's output is 0, as where it does not fire, and the examples are scored again.
+it. That is asked by silencing: the kernel's output is everywhere its mean over the examples, which are scored again.
 
 Comparison is TOMTOM's (Gupta et al. 2007) by memelite, without the ends of a matrix that say next to nothing; q-values
 are Benjamini and Hochberg's over all comparisons with one database. The floor is the same comparison of the same
@@ -84,6 +84,7 @@ SUMMARY_COLUMNS = (
 )
 
 _UNITS = 64  # kernels at a time along all windows
+_SEQUENCES = 256  # at a time along all kernels
 _FEWEST = 25  # motifs of a database: memelite takes the background of its p-values from them
 _IUPAC = {"A": "A", "C": "C", "G": "G", "U": "U", "AG": "R", "CU": "Y", "AC": "M", "GU": "K", "AU": "W", "CG": "S"}
 
@@ -183,9 +184,10 @@ def _numbered(banks: Sequence[Kernels]) -> Iterator[tuple[list[str], Kernels]]:
 def effects(
     model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, report: Callable[[int], None] = lambda n: None
 ) -> pd.DataFrame:
-    """What the network loses without each kernel: with its output set to 0, as where it does not fire.
+    """What the network loses without each kernel: with its output everywhere at its mean over the examples.
 
-    A kernel that slides along both RNAs is silent along both.
+    So the network is told as much of it as ever, and nothing of where it finds its letters. A kernel that slides along
+    both RNAs is silent along both.
 
     Args:
         model: stays as it is.
@@ -199,17 +201,20 @@ def effects(
         raised the logit, or helped to tell the classes.
     """
     labels = examples["label"].to_numpy() if "label" in examples else np.ones(len(examples))
+    columns = model.columns(examples)
     if "structure" in model.inputs:
-        examples = examples.assign(structure=model.columns(examples)[1])  # folded once
+        examples = examples.assign(structure=columns[1])  # folded once
     model = copy.deepcopy(model)
+    banks = list(_numbered(kernels(model)))
+    levels = _levels([bank for _, bank in banks], dict(zip(model.inputs, model.encode(*columns), strict=True)))
     as_is = predict.example_logits(model, examples, batch_size=batch_size).astype(np.float64)
     known: dict[tuple[int, int], tuple[float, ...]] = {}
     rows = {}
-    for ids, bank in _numbered(kernels(model)):
+    for ids, bank in banks:
         for unit, kernel in enumerate(ids):
             channel = id(bank.conv), unit
             if channel not in known:
-                with _silent(bank, unit):
+                with _silent(bank, unit, levels[id(bank.conv)][unit]):
                     silent = predict.example_logits(model, examples, batch_size=batch_size).astype(np.float64)
                 change, difference = silent - as_is, metrics.delong(labels, silent, as_is)
                 auroc = difference.value, difference.low, difference.high
@@ -217,6 +222,33 @@ def effects(
             rows[kernel] = known[channel]
             report(1)
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(EFFECTS))
+
+
+def _levels(banks: Sequence[Kernels], codes: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
+    """Of each convolution (by `id`) the mean (units,) of what the network sees of its kernels along all sequences."""
+    sums: dict[int, torch.Tensor] = {}
+    n: dict[int, int] = {}
+    with torch.inference_mode():
+        for bank in banks:
+            key, windows = id(bank.conv), _windows(bank, codes[bank.part], codes.get("structure"))
+            for some in windows.split(_SEQUENCES):
+                known = _known(some)[..., None]  # (n, places, 1)
+                values = _outputs(bank, some.where(known, 0).flatten(0, 1)).relu().unflatten(0, some.shape[:2])
+                seen = values.masked_fill(~known, -1).unfold(1, min(bank.pool, some.shape[1]), 1).amax(3)
+                there = seen >= 0
+                sums[key] = sums.get(key, 0) + (seen * there).sum((0, 1), dtype=torch.float64)
+                n[key] = n.get(key, 0) + int(there[..., 0].sum())
+    return {key: sums[key] / max(n[key], 1) for key in sums}
+
+
+@contextlib.contextmanager
+def _silent(bank: Kernels, unit: int, level: torch.Tensor) -> Iterator[None]:
+    """The output of one kernel is at this level within the block."""
+    with torch.no_grad():
+        values = [parameter[unit].clone() for parameter in (bank.conv.weight, bank.bias)]
+        bank.conv.weight[unit], bank.bias[unit] = 0, level
+        yield
+        bank.conv.weight[unit], bank.bias[unit] = values
 
 
 def needed(effects: pd.DataFrame) -> str:
@@ -228,16 +260,6 @@ def needed(effects: pd.DataFrame) -> str:
     least = effects["auroc_change"].idxmin()
     said += f"on average; without {worse} of them the AUROC falls (most, {least}: {effects['auroc_change'].min():+.2g})"
     return said + f", without {better} it rises (95 % interval beyond 0)"
-
-
-@contextlib.contextmanager
-def _silent(bank: Kernels, unit: int) -> Iterator[None]:
-    """The output of one kernel is 0 within the block."""
-    with torch.no_grad():
-        values = [parameter[unit].clone() for parameter in (bank.conv.weight, bank.bias)]
-        bank.conv.weight[unit], bank.bias[unit] = 0, 0
-        yield
-        bank.conv.weight[unit], bank.bias[unit] = values
 
 
 def main_effects(bank: Kernels) -> Matrix:
@@ -328,33 +350,50 @@ def favourites(
         structures: codes (n, length) of their structures, for kernels that read them.
         share: of the windows.
     """
-    units, _, taps = bank.weight.shape
-    k, width = bank.k, taps + bank.k - 1
-    if codes.shape[1] < width:
-        raise InputError(f"no {bank.part} is as long as a kernel, {width} nt")
-    symbols = codes.cpu().long()
-    if structures is not None:
-        symbols = symbols + len(rna.ALPHABET) * structures.cpu()
-    windows = torch.unique(symbols, dim=0).unfold(1, width, 1).flatten(0, 1)
-    windows = torch.unique(windows[(windows % len(rna.ALPHABET) != rna.N).all(1)], dim=0)  # (n, width)
+    windows = _windows(bank, codes, structures).flatten(0, 1)
+    windows = torch.unique(windows[_known(windows)], dim=0)  # (n, width)
     if not len(windows):
-        raise InputError(f"no {bank.part} has {width} known nt in a row, the width of a kernel")
+        raise InputError(f"no {bank.part} has {windows.shape[1]} known nt in a row, the width of a kernel")
     letters, signs = windows % len(rna.ALPHABET), windows // len(rna.ALPHABET)
-    kmers = letters.unfold(1, k, 1) @ 4 ** torch.arange(k - 1, -1, -1) + 4**k * signs[:, :taps]  # (n, taps)
     each = torch.nn.functional.one_hot(letters, 4).double()  # (n, width, 4)
     n_best = math.ceil(share * len(windows))
     found = []
-    for low in range(0, units, _UNITS):
-        weight = bank.weight[low : low + _UNITS].cpu().permute(2, 1, 0)  # (taps, symbols, units)
-        values = bank.bias[low : low + _UNITS].cpu().expand(len(windows), -1).clone()
-        for tap in range(taps):
-            values += weight[tap][kmers[:, tap]]
+    for low in range(0, len(bank.weight), _UNITS):
+        values = _outputs(bank, windows, slice(low, low + _UNITS))
         best = (values >= values.topk(n_best, 0).values[-1]) & (values > 0)
         counts = torch.einsum("nu,nwl->uwl", best.double(), each).numpy()
         active = (values > 0).double().mean(0).tolist()
         texts = ["" if structures is None else _signs(signs[own]) for own in best.T]
         found += [Favourites(*values_) for values_ in zip(counts, texts, active, strict=True)]
     return found
+
+
+def _windows(bank: Kernels, codes: torch.Tensor, structures: torch.Tensor | None) -> torch.Tensor:
+    """What kernels see at each place of sequences, (n, places, width): codes of letters and 5 times those of signs."""
+    width = bank.weight.shape[2] + bank.k - 1
+    if codes.shape[1] < width:
+        raise InputError(f"no {bank.part} is as long as a kernel, {width} nt")
+    symbols = codes.cpu().long()
+    if structures is not None:
+        symbols = symbols + len(rna.ALPHABET) * structures.cpu()
+    return symbols.unfold(1, width, 1)
+
+
+def _known(windows: torch.Tensor) -> torch.Tensor:
+    """Which windows (..., width) have no N."""
+    return (windows % len(rna.ALPHABET) != rna.N).all(-1)
+
+
+def _outputs(bank: Kernels, windows: torch.Tensor, units: slice = slice(None)) -> torch.Tensor:
+    """What kernels find in windows (n, width) without N, (n, units)."""
+    letters, signs = windows % len(rna.ALPHABET), windows // len(rna.ALPHABET)
+    weight = bank.weight[units].cpu().permute(2, 1, 0)  # (taps, symbols, units)
+    places = 4 ** torch.arange(bank.k - 1, -1, -1)
+    symbols = letters.unfold(1, bank.k, 1) @ places + 4**bank.k * signs[:, : len(weight)]  # (n, taps)
+    values = bank.bias[units].cpu().expand(len(windows), -1).clone()
+    for tap, of_tap in enumerate(weight):
+        values += of_tap[symbols[:, tap]]
+    return values
 
 
 def _signs(windows: torch.Tensor) -> str:

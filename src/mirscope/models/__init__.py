@@ -68,7 +68,7 @@ class Kernels(NamedTuple):
     """Kernels of a first convolution as they lie along one of the RNAs, 5'->3'.
 
     What a kernel finds at a place is its bias plus, for each of its taps, the weight of the symbol that begins there;
-    of that the network sees what is above 0.
+    of that the network sees what is above 0, of neighbouring places (`pool`) the largest.
     """
 
     part: str
@@ -78,6 +78,7 @@ class Kernels(NamedTuple):
     reads each with its sign of the structure, `. ( )`, those of the first sign come first."""
     conv: nn.Conv1d
     """Whose channels they are, in the same order: what is changed there changes what the network finds."""
+    pool: int = 1
 
     @property
     def bias(self) -> Tensor:

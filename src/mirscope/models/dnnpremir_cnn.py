@@ -70,7 +70,7 @@ class Network(HairpinModel):
 
     def kernels(self) -> tuple[Kernels, ...]:
         """Of the first convolution."""
-        return (Kernels("hairpin", self.convs[0].weight, self.convs[0]),)
+        return (Kernels("hairpin", self.convs[0].weight, self.convs[0], pool=2),)
 
     def penalty(self) -> Tensor:
         """L2 of the dense layer."""

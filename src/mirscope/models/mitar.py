@@ -93,7 +93,8 @@ class Network(Model):
         if not self.config.cnn:
             return ()
         weight = torch.einsum("fdt,vd->fvt", self.conv.weight, self.embed.weight[: rna.N])
-        return Kernels("mirna", weight.flip(2), self.conv), Kernels("target", weight, self.conv)
+        pool = 2 if self.config.pooling else 1
+        return Kernels("mirna", weight.flip(2), self.conv, pool), Kernels("target", weight, self.conv, pool)
 
     def states(self, *codes: Tensor) -> dict[str, States]:
         """Of the BiLSTM, forward then backward; a step is the nucleotides that its pooled convolutions see."""
