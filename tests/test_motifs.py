@@ -142,8 +142,8 @@ def test_kernels_that_read_the_structure_tell_letters_by_their_signs():
     bank = bank_of(weight, part="hairpin")
     assert (bank.signs, bank.k) == (3, 1)
     np.testing.assert_allclose(motifs.main_effects(bank)[0], [[-1 / 12, -1 / 12, 3 / 12, -1 / 12]])
-    codes = torch.from_numpy(rna.encode(["GGAG"])), torch.from_numpy(rna.encode_structures(["(.))"], 4))
-    (found,) = motifs.favourites(bank, *codes, share=0.5)
+    symbols = rna.encode(["GGAG"]) + 5 * rna.encode_structures(["(.))"], 4)
+    (found,) = motifs.favourites(bank, torch.from_numpy(symbols), share=0.5)
     np.testing.assert_array_equal(found.counts, [[0, 0, 1, 0]])
     assert (found.structure, found.active) == ("(", 1 / 4)
 
@@ -542,6 +542,8 @@ def test_command(run, tmp_path):
 def test_command_says_what_is_wrong(run, tmp_path):
     assert "no kernels" in run("motifs seed -o out", code=2)[1]
     assert "no database of motifs 'nothing'" in run("motifs dmiso --database nothing -o out", code=2)[1]
+    (tmp_path / "mirnas.fa").write_text(">a\nUGAGGUAGUAGGUUGUAUAGUU\n")
+    assert "add --database seeds" in run("motifs dmiso --database rbp --mirnas mirnas.fa -o out", code=2)[1]
     (tmp_path / "bad.meme").write_text("x\n")
     assert "bad.meme: no motif" in run("motifs dmiso --database bad.meme -o out", code=1)[1]
     assert not (tmp_path / "out").exists()

@@ -141,9 +141,9 @@ def motifs(
             for kernel, effect in zip(ids, main_effects(bank), strict=True):
                 rows.append((kernel, bank.part, "weights", "", 0, math.nan, tilted(effect, -math.log2(share))))
         if examples is not None:
-            codes = dict(zip(model.inputs, model.encode(*model.columns(examples)), strict=True))
+            symbols = _symbols(model, model.columns(examples))
             for ids, bank in banks:
-                liked = favourites(bank, codes[bank.part], codes.get("structure"), share=share)
+                liked = favourites(bank, symbols[bank.part], share=share)
                 for kernel, each in zip(ids, liked, strict=True):
                     if n := each.n:
                         row = (kernel, bank.part, "windows", each.structure, n, each.active, each.counts / n)
@@ -206,7 +206,7 @@ def effects(
         examples = examples.assign(structure=columns[1])  # folded once
     model = copy.deepcopy(model)
     banks = list(_numbered(kernels(model)))
-    levels = _levels([bank for _, bank in banks], dict(zip(model.inputs, model.encode(*columns), strict=True)))
+    levels = _levels([bank for _, bank in banks], _symbols(model, columns))
     as_is = predict.example_logits(model, examples, batch_size=batch_size).astype(np.float64)
     known: dict[tuple[int, int], tuple[float, ...]] = {}
     rows = {}
@@ -224,13 +224,13 @@ def effects(
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(EFFECTS))
 
 
-def _levels(banks: Sequence[Kernels], codes: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
+def _levels(banks: Sequence[Kernels], symbols: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
     """Of each convolution (by `id`) the mean (units,) of what the network sees of its kernels along all sequences."""
     sums: dict[int, torch.Tensor] = {}
     n: dict[int, int] = {}
     with torch.inference_mode():
         for bank in banks:
-            key, windows = id(bank.conv), _windows(bank, codes[bank.part], codes.get("structure"))
+            key, windows = id(bank.conv), _windows(bank, symbols[bank.part])
             for some in windows.split(_SEQUENCES):
                 known = _known(some)[..., None]  # (n, places, 1)
                 values = _outputs(bank, some.where(known, 0).flatten(0, 1)).relu().unflatten(0, some.shape[:2])
@@ -336,21 +336,22 @@ class Favourites:
         return int(self.counts[0].sum())
 
 
-def favourites(
-    bank: Kernels, codes: torch.Tensor, structures: torch.Tensor | None = None, *, share: float
-) -> list[Favourites]:
+def favourites(bank: Kernels, symbols: torch.Tensor, *, share: float) -> list[Favourites]:
     """The favourite windows of each kernel.
 
-    They are those of all different windows in which it fires (is above 0) and that it
-    likes as well as the best `share` of all. Ties are all in.
+    They are those of all different windows in which it fires (is above 0) and that it likes as well as the best `share`
+    of all. Ties are all in.
 
     Args:
         bank: kernels.
-        codes: of sequences (n, length) of the part that they read.
-        structures: codes (n, length) of their structures, for kernels that read them.
+        symbols: codes of the sequences (n, length) of the part that they read; for kernels that read the structure plus
+            5 times the codes of that.
         share: of the windows.
+
+    Raises:
+        InputError: there are no windows.
     """
-    windows = _windows(bank, codes, structures).flatten(0, 1)
+    windows = _windows(bank, torch.unique(symbols, dim=0)).flatten(0, 1)
     windows = torch.unique(windows[_known(windows)], dim=0)  # (n, width)
     if not len(windows):
         raise InputError(f"no {bank.part} has {windows.shape[1]} known nt in a row, the width of a kernel")
@@ -363,20 +364,24 @@ def favourites(
         best = (values >= values.topk(n_best, 0).values[-1]) & (values > 0)
         counts = torch.einsum("nu,nwl->uwl", best.double(), each).numpy()
         active = (values > 0).double().mean(0).tolist()
-        texts = ["" if structures is None else _signs(signs[own]) for own in best.T]
+        texts = [_signs(signs[own]) if bank.signs > 1 else "" for own in best.T]
         found += [Favourites(*values_) for values_ in zip(counts, texts, active, strict=True)]
     return found
 
 
-def _windows(bank: Kernels, codes: torch.Tensor, structures: torch.Tensor | None) -> torch.Tensor:
-    """What kernels see at each place of sequences, (n, places, width): codes of letters and 5 times those of signs."""
+def _symbols(model: Model, columns: Sequence[Sequence[str]]) -> dict[str, torch.Tensor]:
+    """Of each input the symbols of its sequences, as `favourites` takes them."""
+    codes = {part: own.long() for part, own in zip(model.inputs, model.encode(*columns), strict=True)}
+    signs = codes.pop("structure", None)
+    return codes if signs is None else {part: own + len(rna.ALPHABET) * signs for part, own in codes.items()}
+
+
+def _windows(bank: Kernels, symbols: torch.Tensor) -> torch.Tensor:
+    """What kernels see at each place of sequences, (n, places, width)."""
     width = bank.weight.shape[2] + bank.k - 1
-    if codes.shape[1] < width:
+    if symbols.shape[1] < width:
         raise InputError(f"no {bank.part} is as long as a kernel, {width} nt")
-    symbols = codes.cpu().long()
-    if structures is not None:
-        symbols = symbols + len(rna.ALPHABET) * structures.cpu()
-    return symbols.unfold(1, width, 1)
+    return symbols.long().unfold(1, width, 1)
 
 
 def _known(windows: torch.Tensor) -> torch.Tensor:

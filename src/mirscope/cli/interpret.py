@@ -80,6 +80,8 @@ def motifs(
     network = models.load(model).to(predict.device())
     n_kernels = sum(len(bank.weight) for bank in library.kernels(network))
     names = database or (["rbp", library.SEEDS] if network.inputs == models.PAIR else ["rbp"])
+    if mirnas and library.SEEDS not in names:
+        raise UsageError("--mirnas are those of the seeds, which are not compared with; add --database seeds")
     queries = io.read_fasta(mirnas) if mirnas else None
     known = {name: library.database(name, queries) for name in names}
     table = datasets.load(examples) if examples else None
