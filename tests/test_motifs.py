@@ -264,6 +264,23 @@ def test_kernels_over_kmers_are_what_the_network_convolves():
     assert len(models.create("deepmirnatar", target_encoder="bert", bert_hidden=8, bert_layers=1).kernels()) == 3
 
 
+@torch.inference_mode()
+def test_kernels_over_hairpins_are_what_the_network_convolves():
+    model = models.create("dnnpremir_cnn")
+    table = pd.DataFrame({"hairpin_seq": ["GGGACGAAAACGUCCC", "GCGAUUACGGCUUUUGCCGUAAUCGC"]})  # folded on the way
+    symbols = motifs._symbols(model, model.columns(table))["hairpin"]
+    (bank,) = model.kernels()
+    theirs = bank.conv(model.symbols(*model.encode(*model.columns(table))).transpose(1, 2)).transpose(1, 2)
+    windows = motifs._windows(bank, symbols)
+    known = motifs._known(windows)
+    assert known.sum() == 13 + 23
+    torch.testing.assert_close(motifs._outputs(bank, windows[known]), theirs[known])
+    found = motifs.motifs(model, table).table
+    assert (found["part"] == "hairpin").all()
+    assert found.loc[found["method"] == "windows", "structure"].str.fullmatch(r"[.()?]{4}").all()
+    assert list(motifs.effects(model, table).index) == [f"hairpin{number}" for number in range(16)]
+
+
 @pytest.mark.parametrize(("name", "settings"), [("mitar", {"cnn": False}), ("deepmirnatar", {"text_cnn": False})])
 def test_without_a_convolution_there_are_no_kernels(name, settings):
     with pytest.raises(UsageError, match="no kernels that slide along a sequence"):
