@@ -664,8 +664,7 @@ def _drawn(whole: pd.DataFrame, motifs_: Sequence[Motif], similar: pd.DataFrame,
     kept = ranks.sort_values(["by", "q", "bits"], ascending=[False, True, False], kind="stable").index[:n]
     names = table["motif_name"].where(table["motif_name"].fillna("") != "", table["motif_id"])
     table["note"] = [
-        f"{enrich.short(name, 1)} q {q:.2g}" if q < 1 else ""
-        for name, q in zip(names, table["qvalue"], strict=True)
+        f"{enrich.short(name, 1)} q {q:.2g}" if q < 1 else "" for name, q in zip(names, table["qvalue"], strict=True)
     ]
     what = "AUROC" if table["auroc_change"].notna().any() else "logit"
     changes = table[f"{what.lower()}_change"]
