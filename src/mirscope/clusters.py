@@ -61,7 +61,7 @@ def eligible(pairs: pd.DataFrame, fewest: int = 5) -> pd.DataFrame:
 
 
 def effects(
-    model: Model, pairs: pd.DataFrame, *, k: int = interpret.K, report: Callable[[int], None] = lambda n: None
+    model: Model, pairs: pd.DataFrame, *, k: int = 4, report: Callable[[int], None] = lambda n: None
 ) -> pd.DataFrame:
     """What masking each run of the miRNA does to the score of pairs: score as it is less the score masked.
 
