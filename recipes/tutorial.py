@@ -3,7 +3,7 @@
     python recipes/tutorial.py
 
 scans 790 human 3'UTRs for sites of let-7a and miR-21, holds the genes against two experiments, explains known targets
-and 150 pairs that bind by five models, into results/tutorial; docs/images/tutorial_*.svg are its pictures.
+and 150 pairs that bind by six models, into results/tutorial; docs/images/tutorial_*.svg are its pictures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NAMED = "deepmirnatar"
 EXPERIMENTS = {"hsa-let-7a-5p": "E30", "hsa-miR-21-5p": "E27"}
 """Overexpression of let-7c (the seed of let-7a) and of miR-21 in HeLa cells."""
 TOP = 30
-MODELS = ("duplex", "seed", "dmiso", "mitar", "published")
+MODELS = ("duplex", "seed", "dmiso", "dmiso_chimeras", "mitar", "published")
 PAIRS = "clash_hejret2023_realseq:test"
 N_PAIRS = 150
 
