@@ -2,49 +2,83 @@
 
     python recipes/motifs.py
 
-runs the commands below into results/inside/COMMAND_MODEL and copies four pictures to docs/images.
+runs the commands below into results/inside/COMMAND_MODEL, prints the tables of the pages, and copies four pictures to
+docs/images.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 from pathlib import Path
+
+import pandas as pd
+from PIL import Image
 
 from mirscope import cli, datasets
 
-PAIRS = ["--pairs", "clash_hejret2023_mirbench:test"]
+FOLDER = Path("results/inside")
+PUBLISHED = FOLDER / "published.safetensors"
+PAIRS = "clash_hejret2023_mirbench:test"
+HAIRPINS = "dnnpremir_human_balanced:test"
 DATABASES = ["--database", "rbp", "--database", "seeds", "--database", "jaspar"]
-COMMANDS = {
-    "motifs_dmiso": ["motifs", "dmiso", *PAIRS, *DATABASES, "--logos", "8"],
-    "motifs_dmiso_helwak": ["motifs", "dmiso_helwak", *PAIRS, *DATABASES],
-    "motifs_published": ["motifs", "results/inside/published.safetensors", *PAIRS, *DATABASES],
-    "motifs_deepmirnatar": ["motifs", "deepmirnatar", *PAIRS, *DATABASES, "--shuffles", "3"],
-    "motifs_mitar": ["motifs", "mitar", *PAIRS, *DATABASES, "--shuffles", "3"],
-    "activations_deeptarget": ["activations", "deeptarget", *PAIRS],
-    "activations_dmiso": ["activations", "dmiso", *PAIRS],
-    "activations_mitar": ["activations", "mitar", *PAIRS],
-    "activations_deepmirnatar": ["activations", "deepmirnatar", *PAIRS],
-    "clusters_dmiso": ["clusters", "--model", "dmiso", *PAIRS],
-    "clusters_dmiso_helwak": ["clusters", "--model", "dmiso_helwak", *PAIRS],
+MOTIFS = {
+    "dmiso": ["--examples", PAIRS, *DATABASES, "--logos", "8"],
+    "dmiso_chimeras": ["--examples", PAIRS, *DATABASES],
+    "dmiso_helwak": ["--examples", PAIRS, *DATABASES],
+    str(PUBLISHED): ["--examples", PAIRS, *DATABASES],
+    "deepmirnatar": ["--examples", PAIRS, *DATABASES],
+    "mitar": ["--examples", PAIRS, *DATABASES],
+    "dnnpremir_cnn": ["--examples", HAIRPINS, "--database", "rbp"],
 }
+ACTIVATIONS = ("deeptarget", "dmiso", "dmiso_chimeras", "mitar", "deepmirnatar")
+CLUSTERS = ("dmiso", "dmiso_chimeras", "dmiso_helwak", "duplex")
 PICTURES = {
     "motifs_dmiso/logos.png": "logos_dmiso.png",
     "activations_deeptarget/units.png": "units_deeptarget.png",
     "activations_deepmirnatar/attention.png": "attention_deepmirnatar.png",
-    "clusters_dmiso/dendrogram.png": "dendrogram_dmiso.png",
+    "clusters_duplex/dendrogram.png": "dendrogram_duplex.png",
 }
 
 
+def run(command: str, *rest: str) -> None:
+    print(command, *rest, flush=True)
+    assert cli.main([command, *rest]) == 0
+
+
+def found(command: str, model: str, name: str) -> pd.DataFrame:
+    return pd.read_csv(FOLDER / f"{command}_{Path(model).stem}" / name, sep="\t")
+
+
 def main() -> None:
-    folder = Path("results/inside")
-    folder.mkdir(parents=True, exist_ok=True)
-    published = ["--as", "dmiso", "-o", str(folder / "published.safetensors")]
-    assert cli.main(["models", "import", str(datasets.path("dmiso_h5")), *published]) == 0
-    for name, command in COMMANDS.items():
-        print(name)
-        assert cli.main([*command, "-o", str(folder / name)]) == 0
-    for source, picture in PICTURES.items():
-        shutil.copy(folder / source, Path("docs/images") / picture)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    run("models", "import", str(datasets.path("dmiso_h5")), "--as", "dmiso", "-o", str(PUBLISHED))
+    for model in ACTIVATIONS:
+        run("activations", model, "--pairs", PAIRS, "-o", str(FOLDER / f"activations_{model}"))
+    for model in CLUSTERS:
+        run("clusters", "--model", model, "--pairs", PAIRS, "-o", str(FOLDER / f"clusters_{model}"))
+    for model, options in MOTIFS.items():
+        run("motifs", model, *options, "-o", str(FOLDER / f"motifs_{Path(model).stem}"))
+
+    for model in MOTIFS:
+        kernels = found("motifs", model, "kernels.tsv").drop_duplicates("kernel")
+        change, low, high = (kernels[f"auroc_{name}"] for name in ("change", "low", "high"))
+        print(f"\n{model}: {len(kernels)} kernels, logit spread median {kernels['logit_spread'].median():.3f}")
+        print(f"AUROC falls without {(high < 0).sum()}, rises without {(low > 0).sum()}, by 0.01 or more in any way")
+        print(f"without {(change.abs() >= 0.01).sum()}; the five of most effect:")
+        print(kernels.loc[change.abs().sort_values(ascending=False).index[:5]].to_string())
+        print(found("motifs", model, "summary.tsv").to_string())
+    for model in ACTIVATIONS:
+        report = json.loads((FOLDER / f"activations_{model}" / "run.json").read_text())
+        print(
+            f"\n{model}", *(report[name] for name in ("best_unit", "attention", "masked") if name in report), sep="\n"
+        )
+    for model in CLUSTERS:
+        print(f"\n{model}", json.loads((FOLDER / f"clusters_{model}" / "run.json").read_text())["clusters"], sep="\n")
+        print(found("clusters", model, "profiles.tsv").mean(numeric_only=True).round(3).to_dict())
+
+    for source, picture in PICTURES.items():  # few colours: a third of the bytes
+        with Image.open(FOLDER / source) as image:
+            image.convert("RGB").quantize(128).save(Path("docs/images") / picture, optimize=True)
 
 
 if __name__ == "__main__":

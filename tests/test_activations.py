@@ -112,7 +112,7 @@ def test_a_unit_that_tells_the_place_is_no_better_than_the_place():
 def test_attention_on_the_site_goes_with_what_masking_changes():
     model = Toy()
     found = sites(model, pairs())
-    result = activations.attention(model, found, width=1)
+    result = activations.attention(model, found, k=1)
     heads = result.heads.set_index(["layer", "head"])
     assert list(result.heads.columns) == list(activations.HEAD_COLUMNS)
     assert heads.loc[(1, 1), "in_duplex"] == pytest.approx(1)
@@ -238,19 +238,22 @@ def test_what_has_no_sites_or_nothing_to_show(tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="seed has no recurrent layer"):
         activations.units(models.load("seed"), found)
+    with pytest.raises(UsageError, match="k is 41; expected 1 to 40 nt"):
+        activations.write(Toy(), found, tmp_path / "out", k=41)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="seed has no attention"):
         activations.attention(models.load("seed"), found)
 
 
 def test_files(tmp_path):
     model = Toy()
-    files, report = activations.write(model, sites(model, pairs()), tmp_path, drawn=3, width=1)
-    names = ["units.tsv", "units.png", "units.svg", "attention.tsv", "masked.tsv", "attention.png", "attention.svg"]
-    assert [path.name for path in files] == [*names, "run.json"]
+    files, report = activations.write(model, sites(model, pairs()), tmp_path, drawn=3, k=1)
+    names = ["units.tsv", "units.png", "units.svg", "units.pdf", "attention.tsv", "masked.tsv", "attention.png"]
+    assert [path.name for path in files] == [*names, "attention.svg", "attention.pdf", "run.json"]
     assert all(path.stat().st_size > 40 for path in files)
     assert report["drawn"] == "m1 on t3"
     assert report["best_unit"]["unit"] == 1
-    again, _ = activations.write(model, sites(model, pairs()), tmp_path / "again", drawn=3, width=1)
+    again, _ = activations.write(model, sites(model, pairs()), tmp_path / "again", drawn=3, k=1)
     assert [a.read_bytes() for a in files[:-1]] == [a.read_bytes() for a in again[:-1]]
 
 
@@ -269,6 +272,7 @@ def test_command(run, tmp_path):
     assert "follows the duplex best: AUROC" in err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "run.json",
+        "units.pdf",
         "units.png",
         "units.svg",
         "units.tsv",

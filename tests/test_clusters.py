@@ -69,7 +69,7 @@ def test_effects_are_the_fall_of_the_score():
     rows = [(f"m{i}", m, rna.reverse_complement(m[1:8]) + "AC", 1) for i, m in enumerate(mirnas) for _ in range(5)]
     rows += [("few", mirnas[0], "ACGUACGU", 1), ("m0", mirnas[0], "ACGUACGU", 0)]
     pairs = pd.DataFrame(rows, columns=["mirna_id", "mirna_seq", "target_seq", "label"])
-    found = clusters.effects(SeedToy(), pairs)
+    found = clusters.effects(SeedToy(), clusters.eligible(pairs))
     assert list(found.columns) == ["mirna_id", *map(str, range(1, 18))]
     assert found["mirna_id"].value_counts().to_dict() == {"m0": 5, "m1": 5, "m2": 5}
 
@@ -79,7 +79,7 @@ def test_effects_are_the_fall_of_the_score():
     hidden = np.array([3, 4, 4, 4, 4, 3, 2, 1] + [0] * 9)  # of nt 2-8 in the run that begins at nt 1, 2, ...
     np.testing.assert_allclose(found.iloc[:, 1:], np.tile(score(7) - score(7 - hidden), (15, 1)), atol=1e-6)
     with pytest.raises(TableError, match="0 miRNAs have 9 or more positive pairs"):
-        clusters.effects(SeedToy(), pairs, fewest=9)
+        clusters.eligible(pairs, 9)
     with pytest.raises(TableError, match="flat"):
         clusters.cluster(found.assign(**dict.fromkeys(found.columns[1:], 0.0)))
 
@@ -119,7 +119,7 @@ def test_command(run, tmp_path):
     table(noise=0.2).to_csv(tmp_path / "effects.tsv", sep="\t", index=False)
     _, err = run("clusters --profiles effects.tsv --clusters 3 -o out --threads 1")
     assert "cluster 1: 5 miRNAs, stability 1.00" in err
-    names = ["clusters.tsv", "dendrogram.png", "dendrogram.svg", "profiles.tsv", "run.json"]
+    names = ["clusters.tsv", "dendrogram.pdf", "dendrogram.png", "dendrogram.svg", "profiles.tsv", "run.json"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert "expected either --model and --pairs, or --profiles" in run("clusters --model dmiso -o out", code=2)[1]
 

@@ -16,27 +16,40 @@ from hypothesis.extra.numpy import arrays
 from mirscope import io, language, models, motifs, plot, rna
 from mirscope.errors import InputError, RepeatedIdError, TableError, UsageError
 from mirscope.io import Motif, MotifSet, Record
-from mirscope.models import Kernels, Model
+from mirscope.models import PAIR, Kernels, Model
 
 
 class Toy(Model):
-    """A network that is its kernels."""
+    """A network that is its kernels: its logit is the sum of what they find, where that is above 0."""
 
     lengths = (8, 12)
     name = "toy"
 
     def __init__(self, *kernels):
         super().__init__()
-        self.found = kernels
+        self.parts = [bank.part for bank in kernels]
+        self.convs = torch.nn.ModuleList(bank.conv for bank in kernels)
 
     def kernels(self):
-        return self.found
+        return tuple(Kernels(part, conv.weight, conv) for part, conv in zip(self.parts, self.convs, strict=True))
+
+    def forward(self, *codes):
+        letters = {part: torch.eye(5)[own.long(), :4].transpose(1, 2) for part, own in zip(PAIR, codes, strict=True)}
+        return sum(conv(letters[part]).relu().sum((1, 2)) for part, conv in zip(self.parts, self.convs, strict=True))
+
+
+def bank_of(weight, *, part="target", bias=0.0):
+    """Kernels of these weights (units, symbols, taps)."""
+    conv = torch.nn.Conv1d(weight.shape[1], len(weight), weight.shape[2])
+    with torch.no_grad():
+        conv.weight[:], conv.bias[:] = weight, bias
+    return Kernels(part, conv.weight, conv)
 
 
 def likes(text, *, part="target", bias=0.0):
     """A kernel that adds 1 for each nucleotide of a text."""
     weight = torch.eye(5)[torch.from_numpy(rna.encode([text])[0]).long(), :4].T[None]
-    return Kernels(part, weight, torch.tensor([bias]))
+    return bank_of(weight, part=part, bias=bias)
 
 
 def pairs(*targets, mirna="UGAGGUAG"):
@@ -46,22 +59,25 @@ def pairs(*targets, mirna="UGAGGUAG"):
 # ------------------------------------------------------------------------------------------------------------ matrices
 
 
+@torch.inference_mode()
 def test_main_effects_of_nucleotides_are_the_weights_from_their_mean():
     (found,) = motifs.main_effects(likes("GA"))
     np.testing.assert_array_equal(found, [[-0.25, -0.25, 0.75, -0.25], [0.75, -0.25, -0.25, -0.25]])
 
 
+@torch.inference_mode()
 def test_main_effects_of_kmers_are_means_over_the_other_nucleotides():
     """+1 for AC: an A first makes it 1/4 on average, where 1/16 is the mean of all; two taps overlap in the middle."""
     weight = torch.zeros(1, 16, 1)
     weight[0, 1] = 1
-    (found,) = motifs.main_effects(Kernels("target", weight, torch.zeros(1)))
+    (found,) = motifs.main_effects(bank_of(weight))
     high, low = 3 / 16, -1 / 16
     np.testing.assert_array_equal(found, [[high, low, low, low], [low, high, low, low]])
-    (twice,) = motifs.main_effects(Kernels("target", weight.expand(1, 16, 2), torch.zeros(1)))
+    (twice,) = motifs.main_effects(bank_of(weight.expand(1, 16, 2)))
     np.testing.assert_array_equal(twice, [found[0], found[0] + found[1], found[1]])
 
 
+@torch.inference_mode()
 def test_a_tilted_matrix_holds_the_bits_and_keeps_the_order():
     effects = motifs.main_effects(likes("GACU"))[0]
     matrix = motifs.tilted(effects, 2.0)
@@ -88,31 +104,48 @@ def test_bits_and_consensus():
     assert motifs.telling(matrix[2:3]) == (0, 0)
 
 
+@torch.inference_mode()
 def test_favourite_windows_are_counted():
     """Of AG GG GA CG GU (GG and CG twice in the sequences) the kernel fires, at 2 - 1.5, in GG alone."""
     codes = torch.from_numpy(rna.encode(["AGGA", "CGGU", "CGGU", "NNCG"]))
-    ((counts, active),) = motifs.favourites(likes("GG", bias=-1.5), codes, share=0.5)
-    np.testing.assert_array_equal(counts, [[0, 0, 1, 0], [0, 0, 1, 0]])
-    assert active == 1 / 5
+    (found,) = motifs.favourites(likes("GG", bias=-1.5), codes, share=0.5)
+    np.testing.assert_array_equal(found.counts, [[0, 0, 1, 0], [0, 0, 1, 0]])
+    assert (found.n, found.structure, found.active) == (1, "", 1 / 5)
 
 
+@torch.inference_mode()
 def test_ties_are_all_in():
     """The second best of AG GG GA CG GU is tied by all four others, each with one G."""
     codes = torch.from_numpy(rna.encode(["AGGA", "CGGU"]))
-    ((counts, active),) = motifs.favourites(likes("GG"), codes, share=0.4)
-    np.testing.assert_array_equal(counts, [[1, 1, 3, 0], [1, 0, 3, 1]])
-    assert active == 1
+    (found,) = motifs.favourites(likes("GG"), codes, share=0.4)
+    np.testing.assert_array_equal(found.counts, [[1, 1, 3, 0], [1, 0, 3, 1]])
+    assert found.active == 1
 
 
+@torch.inference_mode()
 def test_kernels_over_kmers_see_what_they_see():
     """+1 for AC, two taps: of the windows of 3 nt, ACA and GAC have it once, and ACAC begins with a window of one."""
     weight = torch.zeros(1, 16, 2)
     weight[0, 1] = 1
-    bank = Kernels("target", weight, torch.tensor([-0.5]))
-    ((counts, active),) = motifs.favourites(bank, torch.from_numpy(rna.encode(["ACAC", "UUUU", "GACU"])), share=0.9)
+    bank = bank_of(weight, bias=-0.5)
+    (found,) = motifs.favourites(bank, torch.from_numpy(rna.encode(["ACAC", "UUUU", "GACU"])), share=0.9)
     # windows ACA CAC UUU GAC ACU: CAC has it at its second tap
-    assert active == 4 / 5
-    np.testing.assert_array_equal(counts, [[2, 1, 1, 0], [2, 2, 0, 0], [1, 2, 0, 1]])
+    assert found.active == 4 / 5
+    np.testing.assert_array_equal(found.counts, [[2, 1, 1, 0], [2, 2, 0, 0], [1, 2, 0, 1]])
+
+
+@torch.inference_mode()
+def test_kernels_that_read_the_structure_tell_letters_by_their_signs():
+    """+1 for a G that pairs upstream, `(G`: of the windows `.G`, `(G` and `)G` it fires in one."""
+    weight = torch.zeros(1, 12, 1)
+    weight[0, 4 + 2] = 1
+    bank = bank_of(weight, part="hairpin")
+    assert (bank.signs, bank.k) == (3, 1)
+    np.testing.assert_allclose(motifs.main_effects(bank)[0], [[-1 / 12, -1 / 12, 3 / 12, -1 / 12]])
+    symbols = rna.encode(["GGAG"]) + 5 * rna.encode_structures(["(.))"], 4)
+    (found,) = motifs.favourites(bank, torch.from_numpy(symbols), share=0.5)
+    np.testing.assert_array_equal(found.counts, [[0, 0, 1, 0]])
+    assert (found.structure, found.active) == ("(", 1 / 4)
 
 
 def test_table_of_kernels():
@@ -134,6 +167,61 @@ def test_table_of_kernels():
     assert found.motifs[4].id == "target0_windows"
     weights = motifs.motifs(toy)
     pd.testing.assert_frame_equal(weights.table, found.table[:3])
+
+
+def test_what_is_lost_without_a_kernel():
+    """Logits are 5, 5, 1 and 1, by GAG and UU. The network adds up, so that silence keeps the mean of its logits.
+
+    Without GAG, in 10 places each, all have 2.5 of it: positives 2.5, negatives 3.5. Without UU all have .5 of it.
+    """
+    toy = Toy(likes("GAG"), likes("GGGGG", bias=-5), likes("UU", bias=-1))
+    table = pairs("CGAGCCCCCCCC", "AGAGACCCCCCC", "CUUCCCCCCCCC", "AUUACCCCCCCC").assign(label=[1, 1, 0, 0])
+    with torch.no_grad():
+        toy.convs[0].weight[:] *= 5
+        toy.convs[0].bias[:] = -10
+    calls = []
+    before = {key: value.clone() for key, value in toy.state_dict().items()}
+    found = motifs.effects(toy, table, report=calls.append)
+    assert list(found.columns) == list(motifs.EFFECTS)
+    np.testing.assert_allclose(found["logit_change"], 0, atol=1e-6)
+    np.testing.assert_allclose(found["logit_spread"], [2.5, 0, 0.5], atol=1e-6)
+    assert found["auroc_change"].to_dict() == {"target0": -1, "target1": 0, "target2": 0}
+    assert calls == [1, 1, 1]
+    assert all((before[key] == value).all() for key, value in toy.state_dict().items())
+    pd.testing.assert_frame_equal(found, motifs.effects(toy, table, batch_size=1))
+    alone = motifs.effects(toy, table.drop(columns="label"))
+    assert alone["auroc_change"].isna().all()
+    assert (alone["logit_change"] == found["logit_change"]).all()
+    said = motifs.needed(found)
+    assert said.startswith("silenced one by one, 3 kernels change the logit by 1 on average; without 1 of them")
+    assert "(most, target0: -1)" in said
+    assert motifs.needed(alone) == "silenced one by one, 3 kernels change the logit by 1 on average"
+
+
+@torch.inference_mode()
+def test_levels_are_means_of_what_the_network_sees():
+    """GG - 1 in AGGA GGN: 0 1 0 and 1; of two neighbours the largest: 1 1 and 1. The same kernels twice count once."""
+    one = likes("GG", bias=-1)
+    codes = {"target": torch.from_numpy(rna.encode(["AGGA", "GGN"], 4)), "mirna": torch.from_numpy(rna.encode(["CCC"]))}
+    key = id(one.conv)
+    assert motifs._levels([one], codes)[key].tolist() == [2 / 4]
+    assert motifs._levels([one._replace(pool=2)], codes)[key].tolist() == [1]
+    assert motifs._levels([one, one._replace(part="mirna")], codes)[key].tolist() == [2 / 6]
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if models.create(name).kernels()])
+def test_a_silent_kernel_is_silent_in_the_network(name):
+    """Whatever way the network computes its convolution: with all kernels silent the letters say nothing any more."""
+    torch.manual_seed(0)
+    model = models.create(name)
+    mirnas, targets = ["UGAGGUAGUAGGUUGUAUAGUU", "UAGCUUAUCAGACUGAUGUUGA"], ["GCAUCUACCUCAGGAUUACGGAUCCA"] * 2
+    texts = (mirnas, targets) if model.inputs == PAIR else (["GGGGAAAACCCC", "GCGCAAAAGCGC"], ["((((....))))"] * 2)
+    with torch.inference_mode():
+        codes = model.encode(*texts)
+        assert len(set(model(*codes).tolist())) == 2
+        for bank in model.kernels():
+            bank.conv.weight[:], bank.conv.bias[:] = 0, 0
+        assert len(set(model(*codes).tolist())) == 1
 
 
 @pytest.mark.parametrize("name", ["dmiso", "mitar1"])
@@ -178,15 +266,17 @@ def test_kernels_over_kmers_are_what_the_network_convolves():
 
 @pytest.mark.parametrize(("name", "settings"), [("mitar", {"cnn": False}), ("deepmirnatar", {"text_cnn": False})])
 def test_without_a_convolution_there_are_no_kernels(name, settings):
-    with pytest.raises(UsageError, match="no kernels that read nucleotides"):
+    with pytest.raises(UsageError, match="no kernels that slide along a sequence"):
         motifs.motifs(models.create(name, **settings))
 
 
 def test_bad_questions():
-    with pytest.raises(UsageError, match="seed has no kernels that read nucleotides"):
+    with pytest.raises(UsageError, match="seed has no kernels that slide along a sequence"):
         motifs.motifs(models.load("seed"))
-    with pytest.raises(UsageError, match="expected a model that reads mirna and target"):
+    with pytest.raises(UsageError, match="hairpin has no kernels"):
         motifs.motifs(models.load("hairpin"))
+    with pytest.raises(TableError, match="no column hairpin_seq, which dnnpremir_cnn reads"):
+        motifs.motifs(models.load("dnnpremir_cnn"), pairs("ACGU"))
     with pytest.raises(UsageError, match="share is 1"):
         motifs.motifs(Toy(likes("GG")), share=1)
     with pytest.raises(InputError, match="no target has 2 known nt in a row"):
@@ -210,7 +300,7 @@ def test_a_planted_motif_comes_first():
     others = known()
     planted = others.motifs[17].matrix
     empty = np.full((2, 4), 0.25)
-    bank = Kernels("target", torch.from_numpy(np.log(planted + 1e-3).T[None]).float(), torch.zeros(1))
+    bank = bank_of(torch.from_numpy(np.log(planted + 1e-3).T[None]).float())
     of_kernel = motifs.motifs(Toy(bank)).motifs[0]
     found = motifs.compare([Motif("planted", "", np.concatenate([empty, planted])), of_kernel], others)
     assert len(found) == 2 * 40
@@ -250,45 +340,78 @@ def test_few_motifs_give_no_p_values():
         motifs.compare([Motif("a", "", np.eye(4))], known(3))
 
 
-def test_seeds_are_turned_for_the_target():
+def test_a_seed_for_each_family():
     mirnas = [Record("let-7a", "UGAGGUAGUAGGUUGUAUAGUU"), Record("miR-98", "UGAGGUAGUAAGUUGUAUUGUU")]
-    (own,) = motifs.seeds(mirnas, "mirna").motifs
+    (own,) = motifs.database("seeds", mirnas).motifs
     assert (own.id, own.name, motifs.consensus(own.matrix)) == ("GAGGUAG", "let-7a/miR-98", "GAGGUAG")
-    assert motifs.seeds(mirnas, "target").motifs[0].id == "CUACCUC"
+    turned = motifs.facing(own)
+    assert (turned.id, motifs.consensus(turned.matrix)) == ("GAGGUAG", "CUACCUC")
 
 
-def test_shuffled_matrices_keep_their_positions():
-    found = known(5).motifs
-    other = motifs.shuffled(found, 3)
-    for one, two in zip(found, other, strict=True):
-        assert sorted(map(tuple, one.matrix)) == sorted(map(tuple, two.matrix))
-    assert any((one.matrix != two.matrix).any() for one, two in zip(found, other, strict=True))
-    again = motifs.shuffled(found, 3)
-    assert all((one.matrix == two.matrix).all() for one, two in zip(other, again, strict=True))
+@torch.inference_mode()
+def test_shuffled_kernels_keep_their_positions():
+    """Of nucleotides the columns of a kernel, of 2-mers what it finds in GA where it found it in AG, or the same."""
+    own = bank_of(torch.randn(5, 4, 7))
+    other = motifs.shuffled(own, np.random.default_rng(3))
+    for one, two in zip(own.weight, other.weight, strict=True):
+        assert sorted(map(tuple, one.T.tolist())) == sorted(map(tuple, two.T.tolist()))
+    assert (own.weight != other.weight).any()
+    torch.testing.assert_close(motifs.shuffled(own, np.random.default_rng(3)).weight, other.weight)
+    weight = torch.zeros(20, 16, 1)
+    weight[:, 2] = 1
+    found = motifs.shuffled(bank_of(weight), np.random.default_rng(3)).weight[:, :, 0].argmax(1)
+    assert set(found.tolist()) == {2, 8}
 
 
 @pytest.mark.slow
 def test_a_kernel_for_let7_sites_finds_the_seed(tmp_path):
-    """It comes first with about the p-value of seven letters by chance, never 0."""
+    """It comes first, on either strand, with about the p-value of seven letters by chance, never 0."""
     rng = np.random.default_rng(2)
     mirnas = [Record(f"mir{i}", "".join(rng.choice(list("ACGU"), 22))) for i in range(60)]
     mirnas.append(Record("let-7", "UGAGGUAGUAGGUUGUAUAGUU"))
-    found = motifs.motifs(Toy(likes("CUACCUC"), likes("GAGGUAG", part="mirna")))
-    similar, summary = motifs.matches(found, ["seeds"], mirnas=mirnas, n_shuffles=2, top=1)
+    toy = Toy(likes("CUACCUC"), likes("GAGGUAG", part="mirna"))
+    found = motifs.motifs(toy)
+    calls = []
+    seeds = {"seeds": motifs.database("seeds", mirnas)}
+    floor = (motifs.motifs(toy, shuffle=state) for state in range(19))
+    similar, summary = motifs.matches(found, seeds, floor, top=1, report=calls.append)
+    assert calls == [1] * 20
     assert list(similar.columns) == list(motifs.MATCH_COLUMNS)
     assert similar["motif_name"].tolist() == ["let-7", "let-7"]
-    assert similar["motif_id"].tolist() == ["GAGGUAG", "CUACCUC"]
+    assert similar["motif_id"].tolist() == ["GAGGUAG", "GAGGUAG"]
     assert ((similar["pvalue"] > 4**-8) & (similar["pvalue"] < 4**-6)).all()
     assert list(summary.columns) == list(motifs.SUMMARY_COLUMNS)
     assert summary.loc[0, "best_pvalue"] == pytest.approx(np.sqrt(similar["pvalue"].prod()))
     assert summary.loc[0, "best_pvalue"] < summary.loc[0, "floor_best_pvalue"]
+    assert summary.loc[0, "shuffle_pvalue"] in np.arange(1, 21) / 20
     assert (summary.loc[0, "n_kernels"], summary.loc[0, "n_similar"]) == (2, (similar["qvalue"] < 0.05).sum())
     assert 0 <= summary.loc[0, "floor_mean"] <= summary.loc[0, "floor_most"] <= 2
     files = motifs.write(found, similar, summary, tmp_path / "out", settings={"model": "toy"})
     assert [path.name for path in files][:4] == ["kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme"]
+    assert [path.name for path in files][4:] == ["logos.png", "logos.svg", "logos.pdf", "run.json"]
     assert [motif.id for motif in io.read_meme(files[3]).motifs] == ["target0_weights", "mirna0_weights"]
-    assert json.loads(files[6].read_text())["summary"][0]["n_kernels"] == 2
+    assert json.loads(files[-1].read_text())["summary"][0]["n_kernels"] == 2
     assert files[4].stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_many_kernels_for_seeds_are_nearer_than_their_shuffles():
+    """Of 2,000 seeds none can be told by its q-value, but that five kernels are each one of them can."""
+    rng = np.random.default_rng(2)
+    mirnas = [Record(f"mir{i}", "".join(rng.choice(list("ACGU"), 22))) for i in range(2000)]
+    seeds = {"seeds": motifs.database("seeds", mirnas)}
+    sites = Toy(*(likes(rna.reverse_complement(mirna.sequence[1:8])) for mirna in mirnas[:5]))
+    any_letters = Toy(*(likes("".join(rng.choice(list("ACGU"), 7))) for _ in range(5)))
+
+    def asked(toy):
+        floor = [motifs.motifs(toy, shuffle=state) for state in range(39)]
+        return motifs.matches(motifs.motifs(toy), seeds, floor)[1].loc[0]
+
+    found, other = asked(sites), asked(any_letters)
+    assert math.isnan(motifs.matches(motifs.motifs(sites), seeds)[1].loc[0, "shuffle_pvalue"])
+    assert found["n_similar"] == 0
+    assert found["shuffle_pvalue"] == 1 / 40
+    assert other["shuffle_pvalue"] > 0.05
 
 
 @pytest.mark.slow
@@ -304,14 +427,15 @@ def test_a_planted_rbp_motif_comes_first(data_path):
 
 def test_logos_are_as_high_as_their_information():
     table = pd.DataFrame(
-        [("target0", "weights", np.eye(4)[[2, 0]], "near X")], columns=["kernel", "method", "matrix", "note"]
+        [("target0", "weights", 2 * np.eye(4)[[2, 0]], "target0\nlogit +1", "near X")],
+        columns=["kernel", "method", "heights", "label", "note"],
     )
     figure = plot.logos(table)
     (ax,) = (ax for ax in figure.axes if ax.axison)
     heights = [patch.get_extents().height for patch in ax.patches]
     assert len(heights) >= 2
     assert ax.get_ylim() == (0, 2)
-    assert ax.get_title(loc="left") == "target0  near X"
+    assert ax.get_title(loc="left") == "near X"
 
 
 # ---------------------------------------------------------------------------------------------------------------- MEME
@@ -395,10 +519,20 @@ def test_command(run, tmp_path):
     header, text = "mirna_seq\ttarget_seq\n", "UGAGGUAGUAGGUUGUAUAGUU\t"
     rows = ["GCAUCUACCUCAGGAUUACGGAUCCA", "AAUUCGGACUUAGGCAUCGAUUCGAGC"]
     (tmp_path / "pairs.tsv").write_text(header + "".join(f"{text}{row}\n" for row in rows))
-    _, err = run("motifs dmiso --pairs pairs.tsv --database mine.meme --shuffles 1 --logos 2 -o out --threads 1")
+    _, err = run("motifs dmiso --examples pairs.tsv --database mine.meme --shuffles 1 --logos 2 -o out --threads 1")
     assert "mine.meme, from weights:" in err
     assert "of 20 kernels are like a motif" in err
-    names = ["kernels.tsv", "logos.png", "logos.svg", "matches.tsv", "motifs.meme", "run.json", "summary.tsv"]
+    assert "silenced one by one, 20 kernels change the logit by" in err
+    names = [
+        "kernels.tsv",
+        "logos.pdf",
+        "logos.png",
+        "logos.svg",
+        "matches.tsv",
+        "motifs.meme",
+        "run.json",
+        "summary.tsv",
+    ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     table = pd.read_csv(tmp_path / "out" / "kernels.tsv", sep="\t")
     assert (table["method"] == "weights").sum() == 20
@@ -408,6 +542,8 @@ def test_command(run, tmp_path):
 def test_command_says_what_is_wrong(run, tmp_path):
     assert "no kernels" in run("motifs seed -o out", code=2)[1]
     assert "no database of motifs 'nothing'" in run("motifs dmiso --database nothing -o out", code=2)[1]
+    (tmp_path / "mirnas.fa").write_text(">a\nUGAGGUAGUAGGUUGUAUAGUU\n")
+    assert "add --database seeds" in run("motifs dmiso --database rbp --mirnas mirnas.fa -o out", code=2)[1]
     (tmp_path / "bad.meme").write_text("x\n")
     assert "bad.meme: no motif" in run("motifs dmiso --database bad.meme -o out", code=1)[1]
     assert not (tmp_path / "out").exists()

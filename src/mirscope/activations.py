@@ -6,13 +6,13 @@ The measure is the AUROC of a unit's values within each pair, averaged over pair
 measured on the other. Beside it: the place alone (where duplexes are in other pairs), and the unit when the network is
 given another miRNA while the site stays where it was. A unit that does as well then follows the target, not the pair.
 
-Attention is held against perturbation: is what is attended also what changes the logit when it is hidden?
+Attention is held against perturbation: is what is attended also what changes the logit when it is masked?
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,22 @@ class Sites:
 
     pairs: pd.DataFrame
     """Their sequences as the model sees them."""
-    codes: tuple[Tensor, ...]
+    codes: tuple[Tensor, Tensor]
     duplexes: NDArray[np.int64]
     """Interval in the target as it is read (n, 2)."""
     other: NDArray[np.int64]
     """A pair (n,) with another miRNA, for each; -1: there is none."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """nt of the targets (n,)."""
+        found: NDArray[np.int64] = _letters.lengths(self.codes[1]).numpy()
+        return found
+
+    def given(self, rows: slice, *, swapped: bool = False) -> tuple[Tensor, Tensor]:
+        """Codes of some pairs; or of their targets with another miRNA, any where there is none."""
+        mirnas, targets = self.codes
+        return mirnas[self.other[rows].clip(0)] if swapped else mirnas[rows], targets[rows]
 
 
 def sites(model: Model, pairs: pd.DataFrame) -> Sites:
@@ -89,7 +100,8 @@ def sites(model: Model, pairs: pd.DataFrame) -> Sites:
     where = np.array([(duplex.start, duplex.end) for duplex, keep in zip(found, kept, strict=True) if keep])
     pairs = pairs.assign(mirna_seq=seen[0], target_seq=seen[1])[kept].reset_index(drop=True)
     other = _other(pairs["mirna_seq"].to_numpy(object))
-    return Sites(pairs, tuple(part[np.array(kept)] for part in codes), where, other)
+    mirnas, targets = (part[np.array(kept)] for part in codes)
+    return Sites(pairs, (mirnas, targets), where, other)
 
 
 def _other(mirnas: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -109,7 +121,14 @@ def halves(n: int, random_state: int) -> tuple[NDArray[np.int64], NDArray[np.int
 # --------------------------------------------------------------------------------------------------------------- units
 
 
-def units(model: Model, found: Sites, *, random_state: int = 0, batch_size: int = 256) -> pd.DataFrame:
+def units(
+    model: Model,
+    found: Sites,
+    *,
+    random_state: int = 0,
+    batch_size: int = 256,
+    report: Callable[[int], None] = lambda n: None,
+) -> pd.DataFrame:
     """How well each hidden unit follows the site; one is the best.
 
     Args:
@@ -117,6 +136,7 @@ def units(model: Model, found: Sites, *, random_state: int = 0, batch_size: int 
         found: by `sites`.
         random_state: of the halves and of the bootstrap.
         batch_size: pairs at a time.
+        report: called with the number of pairs done, as they are.
 
     Returns:
         Columns `UNIT_COLUMNS`, in the order of the network: the direction in which the unit goes within the duplex,
@@ -130,17 +150,17 @@ def units(model: Model, found: Sites, *, random_state: int = 0, batch_size: int 
     others: dict[str, list[Array]] = {}
     inside: dict[str, list[Array]] = {}
     for low in range(0, len(found.pairs), batch_size):
-        some = np.arange(low, min(low + batch_size, len(found.pairs)))
-        states = _states(model, [part[some] for part in found.codes])
-        swapped = _states(model, [found.codes[0][found.other[some].clip(0)], found.codes[1][some]])
+        rows = slice(low, low + batch_size)
+        states, swapped = _states(model, found.given(rows)), _states(model, found.given(rows, swapped=True))
         for layer, state in states.items():
-            within = _inside(state, found.duplexes[some])
+            within = _inside(state, found.duplexes[rows])
             if within is None:
                 continue
             own.setdefault(layer, []).append(aurocs(state.values.double().numpy(), within))
             other = aurocs(swapped[layer].values.double().numpy(), within)
-            others.setdefault(layer, []).append(np.where((found.other[some] < 0)[:, None], np.nan, other))
+            others.setdefault(layer, []).append(np.where((found.other[rows] < 0)[:, None], np.nan, other))
             inside.setdefault(layer, []).append(within)
+        report(len(found.duplexes[rows]))
     if not own:
         raise UsageError(f"{named(model)} has no recurrent layer along the target; expected a network with one")
     chosen, measured = halves(len(found.pairs), random_state)
@@ -242,20 +262,29 @@ class Attention:
     """Columns `HEAD_COLUMNS`, layers and heads from 1; the first row is the mean of all (layer and head 0)."""
     masked: pd.DataFrame
     """Mean change of the logit, without its sign, when the run of nt that is attended most, that attended least, or
-    the average run is hidden: columns run, change, low, high."""
+    the average run is masked: columns run, change, low, high."""
 
 
-def attention(model: Model, found: Sites, *, width: int = 4, random_state: int = 0, batch_size: int = 256) -> Attention:
-    """How attention to the target goes with what hiding it does to the logit, within each pair.
+def attention(
+    model: Model,
+    found: Sites,
+    *,
+    k: int = interpret.K,
+    random_state: int = 0,
+    batch_size: int = 256,
+    report: Callable[[int], None] = lambda n: None,
+) -> Attention:
+    """How attention to the target goes with what masking it does to the logit, within each pair.
 
     What a run of nt is attended is the attention of all miRNA places to all target places that have a nucleotide of it.
 
     Args:
         model: stays as it is.
         found: by `sites`.
-        width: nt of a run.
+        k: nt of a run.
         random_state: of the bootstrap.
         batch_size: pairs at a time.
+        report: called with the number of pairs done, as they are.
 
     Returns:
         Of each head, mean over pairs: the share of its attention on places whose middle is in the duplex, and the share
@@ -265,68 +294,67 @@ def attention(model: Model, found: Sites, *, width: int = 4, random_state: int =
     Raises:
         UsageError: the model does not attend.
     """
-    base, masked = interpret.masked_logits(model, found.pairs, "target", k=width)
-    change = np.abs(masked - base[:, None]).astype(np.float64)
-    own, inside = _attended(model, found.codes, found.duplexes, width, batch_size)
-    swapped = (found.codes[0][found.other.clip(0)], found.codes[1])
-    other = _attended(model, swapped, found.duplexes, width, batch_size)[0]
-    other[found.other < 0] = np.nan
-    rows = []
-    n, layers, heads = own.shape[:3]
-    expected = float((np.diff(found.duplexes)[:, 0] / _letters.lengths(found.codes[1]).numpy()).mean())
-    average = column_means(own)[None]
-    for layer, head in [(-1, -1), *np.ndindex(layers, heads)]:
-        pick = (slice(None), layer, head) if layer >= 0 else ()
-        here, there, usual, share = (
-            part[pick] if layer >= 0 else part.mean((1, 2)) for part in (own, other, average, inside)
-        )
-        mean, low, high = mean_interval(correlations(here, change)[:, None], random_state)
-        controls = (correlations(each, change) for each in (there, np.broadcast_to(usual, here.shape)))
-        rows.append(
-            (
-                layer + 1,
-                head + 1,
-                share.mean(),
-                expected,
-                mean[0],
-                low[0],
-                high[0],
-                *(float(column_means(each)) for each in controls),
-            )
-        )
-    attended = own.mean((1, 2))
+    parts: list[tuple[Array, Array, Array, Array]] = []
+    for low in range(0, len(found.pairs), batch_size):
+        rows = slice(low, low + batch_size)
+        maps, swapped = (_maps(model, part) for part in (found.given(rows), found.given(rows, swapped=True)))
+        base, masked = interpret.masked_logits(model, found.pairs.iloc[rows], "target", k=k)
+        lengths = found.lengths[rows]
+        own, other = (_attended(to, lengths, found.codes[1].shape[1], k) for to in (maps, swapped))
+        other[found.other[rows] < 0] = np.nan
+        shares = _within(maps, found.duplexes[rows], found.codes[1].shape[1])
+        parts.append((own, other, shares, np.abs(masked - base[:, None]).astype(np.float64)))
+        report(len(base))
+    own, other, shares, change = (np.concatenate(part) for part in zip(*parts, strict=True))
+    expected = float((np.diff(found.duplexes)[:, 0] / found.lengths).mean())
+    average = np.broadcast_to(column_means(own), own.shape)  # of the place, whatever the pair
+    heads = [(layer + 1, head + 1, (slice(None), layer, head)) for layer, head in np.ndindex(own.shape[1:3])]
+    rows_ = []
+    for layer, head, pick in [(0, 0, None), *heads]:
+        each = (part.mean((1, 2)) if pick is None else part[pick] for part in (own, other, average, shares))
+        here, there, usual, share = each
+        value, low_, high = mean_interval(correlations(here, change)[:, None], random_state)
+        controls = (float(column_means(correlations(part, change))) for part in (there, usual))
+        rows_.append((layer, head, share.mean(), expected, value[0], low_[0], high[0], *controls))
+    return Attention(pd.DataFrame(rows_, columns=list(HEAD_COLUMNS)), _masked(own.mean((1, 2)), change, random_state))
+
+
+def _masked(attended: Array, change: Array, random_state: int) -> pd.DataFrame:
+    """Mean change where the run attended most, that attended least, and the average run is masked."""
     known = ~np.isnan(attended) & ~np.isnan(change)
+    rows = np.arange(len(change))
     most, least = (np.where(known, sign * attended, -np.inf).argmax(1) for sign in (1, -1))
-    runs_ = np.stack([change[np.arange(n), most], change[np.arange(n), least], column_means(change.T)], 1)
-    table = pd.DataFrame(dict(zip(("change", "low", "high"), mean_interval(runs_, random_state), strict=True)))
+    of_runs = np.stack([change[rows, most], change[rows, least], column_means(change.T)], 1)
+    table = pd.DataFrame(dict(zip(("change", "low", "high"), mean_interval(of_runs, random_state), strict=True)))
     table.insert(0, "run", ["most attended", "least attended", "average"])
-    return Attention(pd.DataFrame(rows, columns=list(HEAD_COLUMNS)), table)
+    return table
 
 
-def _attended(
-    model: Model, codes: Sequence[Tensor], duplexes: NDArray[np.int64], width: int, batch_size: int
-) -> tuple[Array, Array]:
-    """What each run of the target is attended (n, layers, heads, runs), NaN beyond the target; shares in the duplex."""
-    parts, shares = [], []
+def _maps(model: Model, codes: Sequence[Tensor]) -> Tensor:
+    """The share of each head's attention that each place of the target gets, (n, layers, heads, places)."""
     where = predict.device_of(model)
-    for low in range(0, len(codes[0]), batch_size):
-        given = [part[low : low + batch_size].to(where) for part in codes]
-        with torch.inference_mode():
-            maps = model.attention(*given).double().cpu()  # (n, layers, heads, places, places)
-        if not maps.shape[1]:
-            raise UsageError(f"{named(model)} has no attention; expected a network that attends")
-        size = given[1].shape[1] - maps.shape[4] + 1  # nt of a place
-        to = maps.sum(3)
-        to = to / to.sum(3, keepdim=True).clamp(min=1e-12)
-        middle = torch.arange(to.shape[3]) + size // 2
-        bounds = torch.from_numpy(duplexes[low : low + batch_size])
-        inside = (middle >= bounds[:, :1]) & (middle < bounds[:, 1:])
-        shares.append((to * inside[:, None, None]).sum(3).numpy())
-        runs_ = torch.nn.functional.pad(to, (size - 1, width - 1)).unfold(3, size + width - 1, 1).sum(4)
-        runs_ = runs_[..., : given[1].shape[1] - width + 1]
-        beyond = torch.arange(runs_.shape[3]) + width > _letters.lengths(given[1]).cpu()[:, None]
-        parts.append(runs_.masked_fill(beyond[:, None, None], math.nan).numpy())
-    return np.concatenate(parts), np.concatenate(shares)
+    with torch.inference_mode():
+        maps = model.attention(*(part.to(where) for part in codes)).double().cpu()
+    if not maps.shape[1]:
+        raise UsageError(f"{named(model)} has no attention; expected a network that attends")
+    to = maps.sum(3)
+    return to / to.sum(3, keepdim=True).clamp(min=1e-12)
+
+
+def _within(to: Tensor, duplexes: NDArray[np.int64], length: int) -> Array:
+    """The share of attention (n, layers, heads) on places whose middle is in the duplex."""
+    middle = torch.arange(to.shape[3]) + (length - to.shape[3] + 1) // 2
+    bounds = torch.from_numpy(duplexes)
+    inside = (middle >= bounds[:, :1]) & (middle < bounds[:, 1:])
+    return (to * inside[:, None, None]).sum(3).numpy()
+
+
+def _attended(to: Tensor, lengths: NDArray[np.int64], length: int, k: int) -> Array:
+    """What each run of k nt is attended, (n, layers, heads, runs); NaN beyond the target."""
+    size = length - to.shape[3] + 1  # nt of a place
+    runs_ = torch.nn.functional.pad(to, (size - 1, k - 1)).unfold(3, size + k - 1, 1).sum(4)[..., : length - k + 1]
+    beyond = np.arange(runs_.shape[3]) + k > lengths[:, None]
+    return runs_.masked_fill(torch.from_numpy(beyond)[:, None, None], math.nan).numpy()
 
 
 def correlations(one: Array, other: Array) -> Array:
@@ -346,83 +374,88 @@ def correlations(one: Array, other: Array) -> Array:
 # --------------------------------------------------------------------------------------------------------------- files
 
 
+def parts(model: Model, found: Sites) -> tuple[bool, bool]:
+    """Whether the model has recurrent layers, and attention.
+
+    Raises:
+        UsageError: neither.
+    """
+    with torch.inference_mode():
+        one = [part.to(predict.device_of(model)) for part in found.given(slice(1))]
+        has = bool(model.states(*one)), bool(model.attention(*one).shape[1])
+    if not any(has):
+        raise UsageError(f"{named(model)} has neither recurrent layers nor attention; nothing to show")
+    return has
+
+
 def write(
     model: Model,
     found: Sites,
     folder: Path,
     *,
     drawn: int | None = None,
-    width: int = 4,
+    k: int = interpret.K,
     random_state: int = 0,
     settings: dict[str, Any] | None = None,
+    report: Callable[[int], None] = lambda n: None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Measure what the model has of units and attention, and write tables and pictures of one pair.
 
-    units.tsv and units.png, .svg of recurrent layers; attention.tsv, masked.tsv and attention.png, .svg of attention;
-    run.json.
+    units.tsv and the picture units of recurrent layers; attention.tsv, masked.tsv and the picture attention of
+    attention; run.json. Pictures are PNG, SVG and PDF.
 
     Args:
         model: stays as it is.
         found: by `sites`.
         folder: made where it is not there.
         drawn: the pair to draw; default the one with the highest score of those that did not choose the unit.
-        width: nt that are hidden at a time.
+        k: nt masked at a time.
         random_state: of halves and bootstrap.
         settings: of the run, for run.json.
+        report: called with the number of pairs done, as they are, for each of `parts`.
 
     Returns:
         The files written, and what was found, in short.
 
     Raises:
-        UsageError: the model has neither.
+        UsageError: the model has neither, or no such `k`.
     """
     io.expect_folder(folder)
-    with torch.inference_mode():
-        one = [part[:1].to(predict.device_of(model)) for part in found.codes]
-        has_units, has_attention = bool(model.states(*one)), bool(model.attention(*one).shape[1])
-    if not has_units and not has_attention:
-        raise UsageError(f"{named(model)} has neither recurrent layers nor attention; nothing to show")
+    has_units, has_attention = parts(model, found)
     if drawn is None:
         measured = halves(len(found.pairs), random_state)[1]
         drawn = int(measured[predict.score(model, found.pairs.iloc[measured]).argmax()])
+    files, said = [], {"n_pairs": len(found.pairs), "drawn": _describe(found, drawn)}
+    one = found.given(slice(drawn, drawn + 1))
+    texts, duplex = [rna.decode(part.numpy())[0].rstrip("N") for part in one], tuple(found.duplexes[drawn])
+    title = f"{said['drawn']}, {named(model)}"
+    # what may fail comes before the folder is made
+    base, masked = interpret.masked_logits(model, found.pairs.iloc[[drawn]], "target", k=k)
     folder.mkdir(parents=True, exist_ok=True)
-    files, report = [], {"n_pairs": len(found.pairs), "drawn": _describe(found, drawn)}
-    pair = tuple(part[drawn : drawn + 1] for part in found.codes)
-    texts = [rna.decode(part.numpy())[0].rstrip("N") for part in pair]
-    title = f"{report['drawn']}, {named(model)}"
     if has_units:
-        table = units(model, found, random_state=random_state)
+        table = units(model, found, random_state=random_state, report=report)
         files.append(folder / "units.tsv")
         io.write_tsv(table, files[-1], UNIT_COLUMNS)
-        report["best_unit"] = runs.known(table[table["best"]].iloc[0].drop("best").to_dict())
-        layers = {layer: (s.values[0].numpy(), s.places[0].numpy()) for layer, s in _states(model, pair).items()}
-        figure = plot.units(layers, table, texts, tuple(found.duplexes[drawn]), title=title)
-        files += _save(figure, folder / "units")
+        said["best_unit"] = runs.known(table[table["best"]].iloc[0].drop("best").to_dict())
+        layers = {layer: (s.values[0].numpy(), s.places[0].numpy()) for layer, s in _states(model, one).items()}
+        files += plot.save_all(plot.units(layers, table, texts, duplex, title=title), folder / "units")
     if has_attention:
-        result = attention(model, found, width=width, random_state=random_state)
+        result = attention(model, found, k=k, random_state=random_state, report=report)
         files += [folder / "attention.tsv", folder / "masked.tsv"]
         io.write_tsv(result.heads, files[-2], HEAD_COLUMNS)
         io.write_tsv(result.masked, files[-1], list(result.masked.columns))
-        report["attention"] = runs.known(result.heads.iloc[0].to_dict())
-        report["masked"] = runs.known(result.masked.to_dict("records"))
+        said["attention"] = runs.known(result.heads.iloc[0].to_dict())
+        said["masked"] = runs.known(result.masked.to_dict("records"))
         with torch.inference_mode():
-            maps = model.attention(*(part.to(predict.device_of(model)) for part in pair))[0].cpu().numpy()
-        base, masked = interpret.masked_logits(model, found.pairs.iloc[[drawn]], "target", k=width)
-        figure = plot.attention(maps, masked[0] - base[0], texts, tuple(found.duplexes[drawn]), title=title)
-        files += _save(figure, folder / "attention")
+            maps = model.attention(*(part.to(predict.device_of(model)) for part in one))[0].cpu().numpy()
+        figure = plot.attention(maps, masked[0] - base[0], texts, duplex, title=title)
+        files += plot.save_all(figure, folder / "attention")
     files.append(folder / "run.json")
-    runs.write_json(files[-1], (settings or {}) | report | runs.environment())
-    return files, report
+    runs.write_json(files[-1], (settings or {}) | said | runs.environment())
+    return files, said
 
 
 def _describe(found: Sites, drawn: int) -> str:
     row = found.pairs.iloc[drawn]
     names = [str(row[name]) for name in ("mirna_id", "target_id", "gene_id") if name in row and str(row[name])]
     return " on ".join(dict.fromkeys(names[:2])) or f"pair {drawn + 1}"
-
-
-def _save(figure: Any, stem: Path) -> list[Path]:
-    files = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for path in files:
-        plot.save(figure, path)
-    return files

@@ -1,14 +1,14 @@
 """miRNAs by how their pairs are read: clusters of sensitivity profiles (Talukder et al. 2022, supplement).
 
 A profile says for each place of a miRNA how much the score of its pairs falls when the run of nucleotides there is
-hidden, on average over the pairs. miRNAs are joined by average linkage of 1 - Pearson's correlation: the shape counts,
+masked, on average over the pairs. miRNAs are joined by average linkage of 1 - Pearson's correlation: the shape counts,
 not the height. How firm a cluster is, a bootstrap says: the pairs of every miRNA are drawn again, profiles and clusters
 made anew, and the Jaccard index of the cluster with the most similar new one averaged (Hennig 2007).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ FIRM = 0.75
 """Mean Jaccard index from which a cluster counts as firm (Hennig 2007)."""
 LARGEST = 10
 """Clusters that are tried at most, where their number is not given."""
+_PAIRS = 64  # at a time
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,13 @@ class Clusters:
     """scipy's; it numbers the miRNAs in the order of the input."""
 
 
-def effects(model: Model, pairs: pd.DataFrame, *, width: int = 4, fewest: int = 5) -> pd.DataFrame:
-    """What hiding each run of the miRNA does to the score of positive pairs: score as it is less the score hidden.
+def eligible(pairs: pd.DataFrame, fewest: int = 5) -> pd.DataFrame:
+    """The positive pairs (all, where they have no label) of miRNAs that have `fewest` or more of them.
 
-    Args:
-        model: stays as it is.
-        pairs: columns mirna_id, mirna_seq, target_seq; those of label 1, where they have labels.
-        width: nt that are hidden at a time.
-        fewest: pairs that a miRNA needs; those with fewer are left out.
-
-    Returns:
-        Column mirna_id and one for each place, `1` the first: the run that begins there. As many places as the
-        shortest miRNA has.
+    miRNAs without a name are called by their sequence.
 
     Raises:
-        TableError: fewer than 3 miRNAs have so many pairs, or one is too short.
+        TableError: fewer than 3 miRNAs have.
     """
     if "label" in pairs:
         pairs = pairs[pairs["label"] == 1]
@@ -64,13 +57,40 @@ def effects(model: Model, pairs: pd.DataFrame, *, width: int = 4, fewest: int = 
     kept = (names.map(names.value_counts()) >= fewest).to_numpy()
     if names[kept].nunique() < 3:
         raise TableError(f"{names[kept].nunique()} miRNAs have {fewest} or more positive pairs; expected 3 or more")
-    base, masked = interpret.masked_logits(model, pairs[kept], "mirna", k=width)
-    fall = predict.probability(base)[:, None].astype(float) - predict.probability(masked)
+    return pairs.assign(mirna_id=names)[kept].reset_index(drop=True)
+
+
+def effects(
+    model: Model, pairs: pd.DataFrame, *, k: int = interpret.K, report: Callable[[int], None] = lambda n: None
+) -> pd.DataFrame:
+    """What masking each run of the miRNA does to the score of pairs: score as it is less the score masked.
+
+    Args:
+        model: stays as it is.
+        pairs: columns mirna_id, mirna_seq, target_seq, by `eligible`.
+        k: nt masked at a time.
+        report: called with the number of pairs done, as they are.
+
+    Returns:
+        Column mirna_id and one for each place, `1` the first: the run that begins there. As many places as the
+        shortest miRNA has.
+
+    Raises:
+        TableError: a miRNA is too short.
+        UsageError: the model reads no pairs, or no such `k`.
+    """
+    falls = []
+    for low in range(0, len(pairs), _PAIRS):
+        some = pairs.iloc[low : low + _PAIRS]
+        base, masked = interpret.masked_logits(model, some, "mirna", k=k)
+        falls.append(predict.probability(base)[:, None].astype(float) - predict.probability(masked))
+        report(len(some))
+    fall = np.concatenate(falls)
     fall = fall[:, ~np.isnan(fall).any(0)]
     if fall.shape[1] < 3:
-        raise TableError(f"the shortest miRNA has {fall.shape[1]} runs of {width} nt; expected 3 or more")
+        raise TableError(f"the shortest miRNA has {fall.shape[1]} runs of {k} nt; expected 3 or more")
     table = pd.DataFrame(fall, columns=[str(place + 1) for place in range(fall.shape[1])])
-    table.insert(0, "mirna_id", names[kept].to_numpy())
+    table.insert(0, "mirna_id", pairs["mirna_id"].to_numpy())
     return table
 
 
@@ -209,7 +229,7 @@ def _stability(
 
 
 def write(found: Clusters, folder: Path, *, settings: dict[str, Any] | None = None) -> list[Path]:
-    """Write clusters.tsv, profiles.tsv, dendrogram.png, dendrogram.svg and run.json.
+    """Write clusters.tsv, profiles.tsv, the picture dendrogram (PNG, SVG, PDF) and run.json.
 
     Args:
         found: by `cluster`.
@@ -221,14 +241,12 @@ def write(found: Clusters, folder: Path, *, settings: dict[str, Any] | None = No
     """
     io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("clusters.tsv", "profiles.tsv", "dendrogram.png", "dendrogram.svg", "run.json")
-    files = [folder / name for name in names]
+    files = [folder / name for name in ("clusters.tsv", "profiles.tsv")]
     io.write_tsv(found.table, files[0], COLUMNS)
     io.write_tsv(found.profiles.reset_index(), files[1], ["mirna_id", *found.profiles.columns])
-    figure = plot.dendrogram(found.linkage, found.profiles, found.table)
-    for path in files[2:4]:
-        plot.save(figure, path)
-    runs.write_json(files[4], (settings or {}) | {"clusters": summary(found)} | runs.environment())
+    files += plot.save_all(plot.dendrogram(found.linkage, found.profiles, found.table), folder / "dendrogram")
+    files.append(folder / "run.json")
+    runs.write_json(files[-1], (settings or {}) | {"clusters": summary(found)} | runs.environment())
     return files
 
 

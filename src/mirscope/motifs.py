@@ -1,22 +1,26 @@
-"""What the kernels of a network look for: position matrices of first-layer kernels, compared with known motifs.
+"""What the kernels of a network look for, and what the network loses without each: position matrices, known motifs.
 
 A kernel becomes a matrix in two ways. `weights`: the matrix of most entropy that the kernel likes as much as its
 favourite windows, i.e. each nucleotide at each place in proportion to exp(scale * weight), the scale such that the
 matrix holds log2(1 / share) bits. `windows`: the counts of nucleotides in the favourite windows themselves, the best
-`share` of all different windows of a set of pairs. Both say what raises the kernel, not what the network makes of it.
+`share` of all different windows of a set of examples. Both say what raises the kernel, not what the network makes of
+it. That is asked by silencing: the kernel's output is everywhere its mean over the examples, which are scored again.
 
 Comparison is TOMTOM's (Gupta et al. 2007) by memelite, without the ends of a matrix that say next to nothing; q-values
 are Benjamini and Hochberg's over all comparisons with one database. The floor is the same comparison of the same
-matrices with their positions shuffled.
+kernels with their positions shuffled, whose favourite windows are of the same examples.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import itertools
 import logging
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +29,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mirscope import datasets, enrich, io, plot, rna, runs
+from mirscope import datasets, enrich, io, metrics, plot, predict, rna, runs
 from mirscope.errors import InputError, UsageError
 from mirscope.io import Motif, MotifSet, Record
-from mirscope.models import PAIR, Kernels, Model, expect, named
+from mirscope.models import Kernels, Model, named
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +48,16 @@ DATABASES = {
 }
 """Names of databases, and their files in the catalogue."""
 SEEDS = "seeds"
-"""The database of miRNA seeds: not a file of motifs, but the miRNAs of `MIRNAS`."""
+"""The database of miRNA seeds: not a file of motifs, but the miRNAs of `MIRNAS` or of the user."""
 MIRNAS = "hsa_mature_mirbase22"
 SIGNIFICANT = 0.05
 """q-value below which a kernel is like a motif."""
-KERNEL_COLUMNS = ("kernel", "part", "method", "width", "bits", "consensus", "n_windows", "active")
+EDGE = 0.25
+"""Bits that a position at the end of a matrix has at least, to be compared."""
+SHORTEST = 4
+"""Positions that are compared at least; a shorter matrix is like none (p 1)."""
+EFFECTS = ("logit_change", "logit_spread", "auroc_change", "auroc_low", "auroc_high")
+KERNEL_COLUMNS = ("kernel", "part", "method", "width", "bits", "consensus", "structure", "n_windows", "active")
 MATCH_COLUMNS = (
     "kernel",
     "method",
@@ -71,15 +80,13 @@ SUMMARY_COLUMNS = (
     "floor_most",
     "best_pvalue",
     "floor_best_pvalue",
+    "shuffle_pvalue",
 )
 
 _UNITS = 64  # kernels at a time along all windows
-_IUPAC = {"A": "A", "C": "C", "G": "G", "U": "U", "AG": "R", "CU": "Y", "AC": "M", "GU": "K", "AU": "W", "CG": "S"}
-EDGE = 0.25
-"""Bits that a position at the end of a matrix has at least, to be compared."""
-SHORTEST = 4
-"""Positions that are compared at least; a shorter matrix is like none (p 1)."""
+_SEQUENCES = 256  # at a time along all kernels
 _FEWEST = 25  # motifs of a database: memelite takes the background of its p-values from them
+_IUPAC = {"A": "A", "C": "C", "G": "G", "U": "U", "AG": "R", "CU": "Y", "AC": "M", "GU": "K", "AU": "W", "CG": "S"}
 
 
 @dataclass(frozen=True)
@@ -88,88 +95,185 @@ class KernelMotifs:
 
     table: pd.DataFrame
     """Columns `KERNEL_COLUMNS`, a row for each kernel and method; bits are of the matrix; `n_windows` those it was made
-    of (0: of weights), `active` the share of all different windows in which the kernel fires (NaN: of weights)."""
+    of (0: of weights), `active` the share of all different windows in which the kernel fires and `structure` the signs
+    of its favourite ones, of a network that reads them (of weights NaN and empty)."""
     motifs: tuple[Motif, ...]
     """Of each row; `kernel_method` by id."""
 
 
 def kernels(model: Model) -> tuple[Kernels, ...]:
-    """The model's kernels that read nucleotides.
+    """The model's kernels that read a sequence first.
 
     Raises:
         UsageError: it has none.
     """
-    expect(model, PAIR)
     found = model.kernels()
     if not found:
-        raise UsageError(f"{named(model)} has no kernels that read nucleotides; expected a network with convolutions")
+        raise UsageError(f"{named(model)} has no kernels that slide along a sequence; expected a network that has")
     return found
 
 
-def motifs(model: Model, pairs: pd.DataFrame | None = None, *, share: float = SHARE) -> KernelMotifs:
-    """The matrices of all kernels, from their weights and, where pairs are given, from the windows that raise them.
+def motifs(
+    model: Model, examples: pd.DataFrame | None = None, *, share: float = SHARE, shuffle: int | None = None
+) -> KernelMotifs:
+    """The matrices of all kernels, from their weights and, where examples are given, from the windows that raise them.
 
     Args:
         model: stays as it is.
-        pairs: columns mirna_seq and target_seq; each different sequence and window counts once.
+        examples: pairs or hairpins, as the model reads them; each different sequence and window counts once.
         share: of the windows that count as a kernel's favourites, from 0 to 1, both excluded.
+        shuffle: state of a shuffle of each kernel's positions, see `shuffled`; default none.
 
     Raises:
         UsageError: the model has no kernels, or no such share.
-        InputError: no window of the pairs is as long as a kernel.
+        InputError: no window of the examples is as long as a kernel.
+        TableError: the model does not read such a table.
     """
     if not 0 < share < 1:
         raise UsageError(f"share is {share}; expected a number between 0 and 1")
     rows: list[tuple[Any, ...]] = []
-    found: list[Motif] = []
-    numbers = dict.fromkeys(PAIR, 0)
     with torch.inference_mode():
-        banks = kernels(model)
-        codes = dict(zip(PAIR, model.encode(*model.columns(pairs)), strict=True)) if pairs is not None else {}
-        for bank in banks:
-            ids = [f"{bank.part}{numbers[bank.part] + unit}" for unit in range(len(bank.weight))]
-            numbers[bank.part] += len(ids)
+        banks = list(_numbered(kernels(model)))
+        if shuffle is not None:
+            generator = np.random.default_rng(shuffle)
+            banks = [(ids, shuffled(bank, generator)) for ids, bank in banks]
+        for ids, bank in banks:
             for kernel, effect in zip(ids, main_effects(bank), strict=True):
-                _add(rows, found, kernel, bank.part, "weights", tilted(effect, -math.log2(share)), 0, math.nan)
-            if pairs is None:
-                continue
-            for kernel, (counts, active) in zip(ids, favourites(bank, codes[bank.part], share=share), strict=True):
-                n = int(counts.sum(1)[0])
-                if n:
-                    _add(rows, found, kernel, bank.part, "windows", counts / n, n, active)
-    table = pd.DataFrame(rows, columns=list(KERNEL_COLUMNS))
-    order = np.lexsort((np.arange(len(table)), table["method"].map(METHODS.index)))
-    return KernelMotifs(table.iloc[order].reset_index(drop=True), tuple(found[number] for number in order))
+                rows.append((kernel, bank.part, "weights", "", 0, math.nan, tilted(effect, -math.log2(share))))
+        if examples is not None:
+            symbols = _symbols(model, model.columns(examples))
+            for ids, bank in banks:
+                liked = favourites(bank, symbols[bank.part], share=share)
+                for kernel, each in zip(ids, liked, strict=True):
+                    if n := each.n:
+                        row = (kernel, bank.part, "windows", each.structure, n, each.active, each.counts / n)
+                        rows.append(row)
+    table = pd.DataFrame(rows, columns=["kernel", "part", "method", "structure", "n_windows", "active", "matrix"])
+    table["width"] = table["matrix"].map(len)
+    table["bits"] = [float(bits(matrix).sum()) for matrix in table["matrix"]]
+    table["consensus"] = table["matrix"].map(consensus)
+    ids_ = table["kernel"] + "_" + table["method"]
+    columns = zip(ids_, table["consensus"], table["matrix"], table["n_windows"], strict=True)
+    found = tuple(Motif(name, text, matrix, n or 20) for name, text, matrix, n in columns)
+    return KernelMotifs(table[list(KERNEL_COLUMNS)], found)
 
 
-def _add(
-    rows: list[tuple[Any, ...]],
-    found: list[Motif],
-    kernel: str,
-    part: str,
-    method: str,
-    matrix: Matrix,
-    n: int,
-    active: float,
-) -> None:
-    text = consensus(matrix)
-    found.append(Motif(f"{kernel}_{method}", text, matrix, n or 20))
-    rows.append((kernel, part, method, len(matrix), float(bits(matrix).sum()), text, n, active))
+def shuffled(bank: Kernels, generator: np.random.Generator) -> Kernels:
+    """The kernels with their positions in another order, each in its own: as rich in letters and as sharp.
+
+    Of k-mers their nucleotides too.
+    """
+    units, n_symbols, taps = bank.weight.shape
+    tables = bank.weight.reshape(units, bank.signs, *[4] * bank.k, taps)
+    mixed = [
+        own.permute(0, *(1 + generator.permutation(bank.k)), bank.k + 1)[..., generator.permutation(taps)]
+        for own in tables
+    ]
+    return bank._replace(weight=torch.stack(mixed).reshape(units, n_symbols, taps))
+
+
+def _numbered(banks: Sequence[Kernels]) -> Iterator[tuple[list[str], Kernels]]:
+    """Banks of kernels with the names of these: the part that they read and a number, from 0."""
+    numbers: dict[str, int] = {}
+    for bank in banks:
+        low = numbers.get(bank.part, 0)
+        numbers[bank.part] = low + len(bank.weight)
+        yield [f"{bank.part}{number}" for number in range(low, numbers[bank.part])], bank
+
+
+def effects(
+    model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, report: Callable[[int], None] = lambda n: None
+) -> pd.DataFrame:
+    """What the network loses without each kernel: with its output everywhere at its mean over the examples.
+
+    So the network is told as much of it as ever, and nothing of where it finds its letters. A kernel that slides along
+    both RNAs is silent along both.
+
+    Args:
+        model: stays as it is.
+        examples: pairs or hairpins, as the model reads them.
+        batch_size: examples at a time.
+        report: called with the number of kernels done, as they are.
+
+    Returns:
+        By kernel, columns `EFFECTS`: mean change of the logit, mean of its absolute change, and change of the AUROC
+        with its 95 % interval (DeLong), NaN where the examples have not labels of both classes. Below 0: the kernel
+        raised the logit, or helped to tell the classes.
+    """
+    labels = examples["label"].to_numpy() if "label" in examples else np.ones(len(examples))
+    columns = model.columns(examples)
+    if "structure" in model.inputs:
+        examples = examples.assign(structure=columns[1])  # folded once
+    model = copy.deepcopy(model)
+    banks = list(_numbered(kernels(model)))
+    levels = _levels([bank for _, bank in banks], _symbols(model, columns))
+    as_is = predict.example_logits(model, examples, batch_size=batch_size).astype(np.float64)
+    known: dict[tuple[int, int], tuple[float, ...]] = {}
+    rows = {}
+    for ids, bank in banks:
+        for unit, kernel in enumerate(ids):
+            channel = id(bank.conv), unit
+            if channel not in known:
+                with _silent(bank, unit, levels[id(bank.conv)][unit]):
+                    silent = predict.example_logits(model, examples, batch_size=batch_size).astype(np.float64)
+                change, difference = silent - as_is, metrics.delong(labels, silent, as_is)
+                auroc = difference.value, difference.low, difference.high
+                known[channel] = (float(change.mean()), float(np.abs(change).mean()), *auroc)
+            rows[kernel] = known[channel]
+            report(1)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(EFFECTS))
+
+
+def _levels(banks: Sequence[Kernels], symbols: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
+    """Of each convolution (by `id`) the mean (units,) of what the network sees of its kernels along all sequences."""
+    sums: dict[int, torch.Tensor] = {}
+    n: dict[int, int] = {}
+    with torch.inference_mode():
+        for bank in banks:
+            key, windows = id(bank.conv), _windows(bank, symbols[bank.part])
+            for some in windows.split(_SEQUENCES):
+                known = _known(some)[..., None]  # (n, places, 1)
+                values = _outputs(bank, some.where(known, 0).flatten(0, 1)).relu().unflatten(0, some.shape[:2])
+                seen = values.masked_fill(~known, -1).unfold(1, min(bank.pool, some.shape[1]), 1).amax(3)
+                there = seen >= 0
+                sums[key] = sums.get(key, 0) + (seen * there).sum((0, 1), dtype=torch.float64)
+                n[key] = n.get(key, 0) + int(there[..., 0].sum())
+    return {key: sums[key] / max(n[key], 1) for key in sums}
+
+
+@contextlib.contextmanager
+def _silent(bank: Kernels, unit: int, level: torch.Tensor) -> Iterator[None]:
+    """The output of one kernel is at this level within the block."""
+    with torch.no_grad():
+        values = [parameter[unit].clone() for parameter in (bank.conv.weight, bank.bias)]
+        bank.conv.weight[unit], bank.bias[unit] = 0, level
+        yield
+        bank.conv.weight[unit], bank.bias[unit] = values
+
+
+def needed(effects: pd.DataFrame) -> str:
+    """How many kernels the network needs, by `effects`, in words."""
+    said = f"silenced one by one, {len(effects)} kernels change the logit by {effects['logit_spread'].mean():.2g} "
+    if effects["auroc_change"].isna().all():
+        return said + "on average"
+    worse, better = int((effects["auroc_high"] < 0).sum()), int((effects["auroc_low"] > 0).sum())
+    least = effects["auroc_change"].idxmin()
+    said += f"on average; without {worse} of them the AUROC falls (most, {least}: {effects['auroc_change'].min():+.2g})"
+    return said + f", without {better} it rises (95 % interval beyond 0)"
 
 
 def main_effects(bank: Kernels) -> Matrix:
     """What a nucleotide at a place of a window adds to each kernel, on average over the others, (units, width, 4).
 
-    Exact where kernels read nucleotides; of k-mers, which overlap, the part that is a sum over nucleotides. Each
-    place's four add up to 0.
+    Exact where kernels read nucleotides; of k-mers, which overlap, the part that is a sum over nucleotides, and of
+    nucleotides with a sign of the structure their mean over the signs. Each place's four add up to 0.
     """
-    weight = bank.weight.double().cpu().numpy()  # (units, 4**k, taps)
-    units, n_kmers, taps = weight.shape
-    k = round(math.log(n_kmers, 4))
-    by_letter = weight.reshape(units, *[4] * k, taps)
-    found = np.zeros((units, taps + k - 1, 4))
-    for place in range(k):
-        others = tuple(axis + 1 for axis in range(k) if axis != place)
+    weight = bank.weight.double().cpu().numpy()  # (units, symbols, taps)
+    units, _, taps = weight.shape
+    by_letter = weight.reshape(units, bank.signs, *[4] * bank.k, taps).mean(1)
+    found = np.zeros((units, taps + bank.k - 1, 4))
+    for place in range(bank.k):
+        others = tuple(axis + 1 for axis in range(bank.k) if axis != place)
         found[:, place : place + taps] += by_letter.mean(others).transpose(0, 2, 1)
     return found - found.mean(2, keepdims=True)
 
@@ -215,53 +319,110 @@ def tilted(effects: Matrix, n_bits: float) -> Matrix:
     return matrix(brentq(lambda scale: bits(matrix(scale)).sum() - wanted, 0, high, xtol=1e-12))
 
 
-def favourites(bank: Kernels, codes: torch.Tensor, *, share: float) -> list[tuple[Matrix, float]]:
-    """Nucleotides (width, 4) counted in each kernel's favourite windows, and the share of windows in which it fires.
+@dataclass(frozen=True)
+class Favourites:
+    """The windows that raise a kernel most."""
 
-    Favourites are the different windows in which it fires (is above 0) and that it likes as well as the best `share`
-    of all; ties are all in. No counts where it never fires.
+    counts: Matrix
+    """Nucleotides in them (width, 4)."""
+    structure: str
+    """At each place the sign of half of them or more, else `?`; empty of a network that reads no structure."""
+    active: float
+    """Share of all different windows in which the kernel fires."""
+
+    @property
+    def n(self) -> int:
+        """Their number; 0 where the kernel never fires."""
+        return int(self.counts[0].sum())
+
+
+def favourites(bank: Kernels, symbols: torch.Tensor, *, share: float) -> list[Favourites]:
+    """The favourite windows of each kernel.
+
+    They are those of all different windows in which it fires (is above 0) and that it likes as well as the best `share`
+    of all. Ties are all in.
 
     Args:
         bank: kernels.
-        codes: of sequences (n, length) of the part that they read.
+        symbols: codes of the sequences (n, length) of the part that they read; for kernels that read the structure plus
+            5 times the codes of that.
         share: of the windows.
+
+    Raises:
+        InputError: there are no windows.
     """
-    units, n_kmers, taps = bank.weight.shape
-    k = round(math.log(n_kmers, 4))
-    width = taps + k - 1
-    if codes.shape[1] < width:
-        raise InputError(f"no {bank.part} is as long as a kernel, {width} nt")
-    windows = torch.unique(codes.cpu(), dim=0).unfold(1, width, 1).flatten(0, 1)
-    windows = torch.unique(windows[(windows != rna.N).all(1)], dim=0).long()  # (n, width)
+    windows = _windows(bank, torch.unique(symbols, dim=0)).flatten(0, 1)
+    windows = torch.unique(windows[_known(windows)], dim=0)  # (n, width)
     if not len(windows):
-        raise InputError(f"no {bank.part} has {width} known nt in a row, the width of a kernel")
-    kmers = windows.unfold(1, k, 1) @ 4 ** torch.arange(k - 1, -1, -1)  # (n, taps)
-    letters = torch.nn.functional.one_hot(windows, 4).double()  # (n, width, 4)
+        raise InputError(f"no {bank.part} has {windows.shape[1]} known nt in a row, the width of a kernel")
+    letters, signs = windows % len(rna.ALPHABET), windows // len(rna.ALPHABET)
+    each = torch.nn.functional.one_hot(letters, 4).double()  # (n, width, 4)
     n_best = math.ceil(share * len(windows))
     found = []
-    for low in range(0, units, _UNITS):
-        weight = bank.weight[low : low + _UNITS].cpu().permute(2, 1, 0)  # (taps, k-mers, units)
-        values = bank.bias[low : low + _UNITS].cpu().expand(len(windows), -1).clone()
-        for tap in range(taps):
-            values += weight[tap][kmers[:, tap]]
-        least = values.topk(n_best, 0).values[-1]
-        best = (values >= least) & (values > 0)
-        counts = torch.einsum("nu,nwl->uwl", best.double(), letters).numpy()
+    for low in range(0, len(bank.weight), _UNITS):
+        values = _outputs(bank, windows, slice(low, low + _UNITS))
+        best = (values >= values.topk(n_best, 0).values[-1]) & (values > 0)
+        counts = torch.einsum("nu,nwl->uwl", best.double(), each).numpy()
         active = (values > 0).double().mean(0).tolist()
-        found += list(zip(counts, active, strict=True))
+        texts = [_signs(signs[own]) if bank.signs > 1 else "" for own in best.T]
+        found += [Favourites(*values_) for values_ in zip(counts, texts, active, strict=True)]
     return found
+
+
+def _symbols(model: Model, columns: Sequence[Sequence[str]]) -> dict[str, torch.Tensor]:
+    """Of each input the symbols of its sequences, as `favourites` takes them."""
+    codes = {part: own.long() for part, own in zip(model.inputs, model.encode(*columns), strict=True)}
+    signs = codes.pop("structure", None)
+    return codes if signs is None else {part: own + len(rna.ALPHABET) * signs for part, own in codes.items()}
+
+
+def _windows(bank: Kernels, symbols: torch.Tensor) -> torch.Tensor:
+    """What kernels see at each place of sequences, (n, places, width)."""
+    width = bank.weight.shape[2] + bank.k - 1
+    if symbols.shape[1] < width:
+        raise InputError(f"no {bank.part} is as long as a kernel, {width} nt")
+    return symbols.long().unfold(1, width, 1)
+
+
+def _known(windows: torch.Tensor) -> torch.Tensor:
+    """Which windows (..., width) have no N."""
+    return (windows % len(rna.ALPHABET) != rna.N).all(-1)
+
+
+def _outputs(bank: Kernels, windows: torch.Tensor, units: slice = slice(None)) -> torch.Tensor:
+    """What kernels find in windows (n, width) without N, (n, units)."""
+    letters, signs = windows % len(rna.ALPHABET), windows // len(rna.ALPHABET)
+    weight = bank.weight[units].cpu().permute(2, 1, 0)  # (taps, symbols, units)
+    places = 4 ** torch.arange(bank.k - 1, -1, -1)
+    symbols = letters.unfold(1, bank.k, 1) @ places + 4**bank.k * signs[:, : len(weight)]  # (n, taps)
+    values = bank.bias[units].cpu().expand(len(windows), -1).clone()
+    for tap, of_tap in enumerate(weight):
+        values += of_tap[symbols[:, tap]]
+    return values
+
+
+def _signs(windows: torch.Tensor) -> str:
+    """At each place of windows (n, width) of codes of signs that of half of them or more, else `?`."""
+    shares = torch.nn.functional.one_hot(windows, len(rna.BRACKETS)).double().mean(0)  # NaN of none
+    return "".join(rna.BRACKETS[int(place.argmax())] if place.max() >= 0.5 else "?" for place in shares)
 
 
 # --------------------------------------------------------------------------------------------------------- comparisons
 
 
-def database(name: str) -> MotifSet:
-    """The motifs of a name of `DATABASES`, of a data set of the catalogue or of a file in MEME's format.
+def database(name: str, mirnas: Sequence[Record] | None = None) -> MotifSet:
+    """The motifs of a name of `DATABASES`, of `SEEDS`, of a data set of the catalogue or of a file in MEME's format.
+
+    Args:
+        name: which.
+        mirnas: whose seeds; default those of `MIRNAS`.
 
     Raises:
-        UsageError: neither.
+        UsageError: there is none.
         InputError: not on this machine, or not in MEME's format.
     """
+    if name == SEEDS:
+        return seeds(io.read_fasta(datasets.path(MIRNAS)) if mirnas is None else mirnas)
     if Path(name).is_file():
         return io.read_meme(name)
     files = DATABASES.get(name, (name,))
@@ -272,16 +433,15 @@ def database(name: str) -> MotifSet:
     return MotifSet(tuple(motif for found in sets for motif in found.motifs), sets[0].both_strands)
 
 
-def seeds(mirnas: Sequence[Record], part: str) -> MotifSet:
-    """The seeds (nt 2-8) of miRNAs, one for each family, as a kernel along the miRNA would see them; of a kernel along
-    the target their reverse complements. By name: the miRNAs of each.
-    """
-    turn = rna.reverse_complement if part == "target" else str
-    found = []
-    for family in enrich.families(mirnas):
-        text = turn(family.seed)
-        found.append(Motif(text, family.name, np.eye(4)[rna.encode([text])[0]], len(family.mirnas)))
-    return MotifSet(tuple(found))
+def seeds(mirnas: Sequence[Record]) -> MotifSet:
+    """The seeds (nt 2-8) of miRNAs, one for each family; by name the miRNAs of each."""
+    families = enrich.families(mirnas)
+    return MotifSet(tuple(Motif(f.seed, f.name, np.eye(4)[rna.encode([f.seed])[0]], len(f.mirnas)) for f in families))
+
+
+def facing(motif: Motif) -> Motif:
+    """The matrix of what pairs with a motif's matches: its reverse complement."""
+    return replace(motif, matrix=motif.matrix[::-1, ::-1])
 
 
 def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> pd.DataFrame:
@@ -343,88 +503,92 @@ def telling(matrix: Matrix) -> tuple[int, int]:
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
-def shuffled(found: Sequence[Motif], random_state: int) -> list[Motif]:
-    """The matrices with their positions in another order, each in its own: as rich in letters and as sharp."""
-    generator = np.random.default_rng(random_state)
-    return [Motif(motif.id, motif.name, generator.permutation(motif.matrix, axis=0), motif.n_sites) for motif in found]
-
-
 def matches(
     found: KernelMotifs,
-    databases: Sequence[str],
+    databases: Mapping[str, MotifSet],
+    floor: Iterable[KernelMotifs] = (),
     *,
-    mirnas: Sequence[Record] | None = None,
     top: int = 5,
-    n_shuffles: int = 10,
-    random_state: int = 0,
     threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The known motifs that are most like each kernel, and how many kernels are like one, beside the floor.
 
+    Kernels along the target are held against `SEEDS` turned round: by what would pair with their matches.
+
     Args:
         found: matrices of kernels.
-        databases: `rbp`, `jaspar`, `seeds`, a data set or a file, see `database`.
-        mirnas: of the seeds; default those of `MIRNAS`.
+        databases: motifs by name, see `database`.
+        floor: matrices of the same kernels shuffled, each with its own state; any number.
         top: motifs to give for each kernel, method and database.
-        n_shuffles: of the matrices' positions, for the floor.
-        random_state: of the shuffles.
         threads: processor cores.
+        report: called with 1 when a set of matrices, the kernels' or one of the floor, has been compared with all.
 
     Returns:
         Columns `MATCH_COLUMNS`, by database, method, kernel and p-value. And a row for each database and method:
-        n_kernels, n_similar (kernels with a q-value below `SIGNIFICANT`), floor_mean, floor_most (the same of shuffled
-        ones), best_pvalue (geometric mean of the kernels' best), floor_best_pvalue (of shuffled ones). Many small
-        likenesses, none of them significant by itself, show in the last two.
+        n_kernels, n_similar (kernels with a q-value below `SIGNIFICANT`), floor_mean, floor_most (the same of the
+        floor), best_pvalue (geometric mean of the kernels' best), floor_best_pvalue (of the floor), and shuffle_pvalue:
+        how often shuffled kernels are, by that mean, as near to the motifs (the kernels themselves counted among them).
+        Many small likenesses, none of them significant by itself, show in the last three. Without a floor NaN.
 
     Raises:
-        UsageError: no such database.
-        InputError: it cannot be read, or is too small.
+        InputError: a database is too small.
     """
-    if SEEDS in databases and mirnas is None:
-        mirnas = io.read_fasta(datasets.path(MIRNAS))
-    given = {name: None if name == SEEDS else database(name) for name in databases}
-    log.info("comparing %d matrices (the first time on a machine this compiles for a minute)", len(found.motifs))
-    parts, rows = [], []
-    for name, known in given.items():
-        if known is not None and known.both_strands:
+    for name in databases:
+        if databases[name].both_strands:
             log.warning("%s holds motifs of DNA: proteins that bind these letters in DNA need not bind RNA", name)
-        methods = [method for method in METHODS if (found.table["method"] == method).any()]
-        for method in methods:
-            of_parts = [found.table.index[(found.table["method"] == method) & (found.table["part"] == p)] for p in PAIR]
-            groups = [  # seeds look different from either side; all else is one family of comparisons
-                (np.asarray(members), seeds(mirnas or (), part) if known is None else known)
-                for members, part in (zip(of_parts, PAIR, strict=True) if known is None else [(_join(of_parts), "")])
-                if len(members)
-            ]
-            n_similar, floors, best, floor_best = 0, np.zeros(n_shuffles), 0.0, 0.0
-            for members, others in groups:
-                some = [found.motifs[number] for number in members]
-                table = compare(some, others, threads=threads)
-                n_similar, best = n_similar + _n_similar(table), best + _log_best(table)
-                for turn in range(n_shuffles):
-                    other = compare(shuffled(some, random_state + turn), others, threads=threads)
-                    floors[turn] += _n_similar(other)
-                    floor_best += _log_best(other) / n_shuffles
+    parts: list[pd.DataFrame] = []
+    own: dict[tuple[str, str], tuple[int, float]] = {}
+    others: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for turn, kernels_ in enumerate(itertools.chain([found], floor)):
+        for name, known in databases.items():
+            for method, rows in kernels_.table.groupby("method", sort=False):
+                some = [_faced(kernels_, number, name) for number in rows.index]
+                table = compare(some, known, threads=threads)
+                if turn:
+                    others.setdefault((name, str(method)), []).append(_likeness(table))
+                    continue
+                own[name, str(method)] = _likeness(table)
                 table = table.sort_values(["motif", "pvalue"], kind="stable").groupby("motif").head(top)
-                parts.append(_named(table, found.table.iloc[members], others, name))
-            n_kernels = sum(len(members) for members, _ in groups)
-            floor = (floors.mean(), floors.max()) if n_shuffles else (math.nan, math.nan)
-            nearest = (10 ** (best / n_kernels), 10 ** (floor_best / n_kernels) if n_shuffles else math.nan)
-            rows.append((name, method, n_kernels, n_similar, *floor, *nearest))
-    return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+                parts.append(_named(table, rows, known, name))
+        report(1)
+    summary = [_summary(*key, found, own[key], others.get(key, ())) for key in own]
+    return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], pd.DataFrame(summary)[list(SUMMARY_COLUMNS)]
 
 
-def _join(parts: Sequence[Any]) -> NDArray[np.int64]:
-    return np.sort(np.concatenate([np.asarray(part) for part in parts])).astype(np.int64)
+def _faced(found: KernelMotifs, number: int, database: str) -> Motif:
+    """A matrix as it is compared with a database."""
+    motif = found.motifs[number]
+    return facing(motif) if database == SEEDS and found.table["part"].iloc[number] == "target" else motif
 
 
-def _n_similar(table: pd.DataFrame) -> int:
-    return int((table.groupby("motif")["qvalue"].min() < SIGNIFICANT).sum())
+def _summary(
+    database: str,
+    method: str,
+    found: KernelMotifs,
+    own: tuple[int, float],
+    floor: Sequence[tuple[int, float]],
+) -> dict[str, Any]:
+    """A row of the summary, of likenesses of the kernels and of the floor."""
+    n_similar, nearest = np.array(floor).reshape(-1, 2).T
+    some = len(nearest) > 0
+    return {
+        "database": database,
+        "method": method,
+        "n_kernels": int((found.table["method"] == method).sum()),
+        "n_similar": own[0],
+        "floor_mean": n_similar.mean() if some else math.nan,
+        "floor_most": n_similar.max() if some else math.nan,
+        "best_pvalue": 10 ** own[1],
+        "floor_best_pvalue": 10 ** nearest.mean() if some else math.nan,
+        "shuffle_pvalue": (1 + (nearest <= own[1]).sum()) / (1 + len(nearest)) if some else math.nan,
+    }
 
 
-def _log_best(table: pd.DataFrame) -> float:
-    """Sum over the matrices of log10 of their best p-value."""
-    return float(np.log10(table.groupby("motif")["pvalue"].min()).sum())
+def _likeness(table: pd.DataFrame) -> tuple[int, float]:
+    """Of a comparison the matrices that are like a motif, and the mean of log10 of their best p-values."""
+    best = table.groupby("motif")[["pvalue", "qvalue"]].min()
+    return int((best["qvalue"] < SIGNIFICANT).sum()), float(np.log10(best["pvalue"]).mean())
 
 
 def _named(table: pd.DataFrame, kernels_: pd.DataFrame, known: MotifSet, name: str) -> pd.DataFrame:
@@ -446,17 +610,19 @@ def write(
     summary: pd.DataFrame,
     folder: Path,
     *,
+    effects: pd.DataFrame | None = None,
     logos: int = 20,
     settings: dict[str, Any] | None = None,
 ) -> list[Path]:
-    """Write kernels.tsv, matches.tsv, summary.tsv, motifs.meme, logos.png, logos.svg and run.json.
+    """Write kernels.tsv, matches.tsv, summary.tsv, motifs.meme, logos (PNG, SVG, PDF) and run.json.
 
     Args:
         found: by `motifs`.
         similar: by `matches`.
         summary: by `matches`.
         folder: made where it is not there.
-        logos: kernels to draw, those most like a motif first, then those with most bits.
+        effects: by `effects`; without them their columns are empty.
+        logos: kernels to draw, those that change the logit most first; without effects those most like a motif.
         settings: of the run, for run.json.
 
     Returns:
@@ -464,31 +630,41 @@ def write(
     """
     io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme", "logos.png", "logos.svg", "run.json")
-    files = [folder / name for name in names]
-    for table, path in zip((found.table, similar, summary), files[:3], strict=True):
+    files = [folder / name for name in ("kernels.tsv", "matches.tsv", "summary.tsv", "motifs.meme")]
+    whole = found.table.join(
+        pd.DataFrame(columns=list(EFFECTS), dtype=float) if effects is None else effects, on="kernel"
+    )
+    for table, path in zip((whole, similar, summary), files[:3], strict=True):
         io.write_tsv(table, path, list(table.columns))
     io.write_meme(found.motifs, files[3])
-    figure = plot.logos(_drawn(found, similar, logos))
-    for path in files[4:6]:
-        plot.save(figure, path)
+    figure = plot.logos(_drawn(whole, found.motifs, similar, logos))
+    files += plot.save_all(figure, folder / "logos")
+    files.append(folder / "run.json")
     report = {"summary": runs.known(summary.to_dict("records"))}
-    runs.write_json(files[6], (settings or {}) | report | runs.environment())
+    runs.write_json(files[-1], (settings or {}) | report | runs.environment())
     return files
 
 
-def _drawn(found: KernelMotifs, similar: pd.DataFrame, n: int) -> pd.DataFrame:
-    """The kernels to draw: columns kernel, method, matrix, note."""
-    best = similar.sort_values("qvalue", kind="stable").drop_duplicates(["kernel", "method"])
-    table = found.table.assign(matrix=pd.Series([motif.matrix for motif in found.motifs], dtype=object))
-    table = table.merge(best[["kernel", "method", "motif_id", "motif_name", "qvalue"]], how="left")
-    first = table.groupby("kernel", sort=False).agg(q=("qvalue", "min"), bits=("bits", "max"))
-    kept = first.sort_values(["q", "bits"], ascending=[True, False], kind="stable").index[:n]
-    table = table[table["kernel"].isin(kept)]
+def _drawn(whole: pd.DataFrame, motifs_: Sequence[Motif], similar: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The logos to draw, those of a kernel together: columns kernel, method, heights, label, note."""
+    nearest = similar.sort_values("qvalue", kind="stable").drop_duplicates(["kernel", "method"])
+    table = whole.merge(nearest[["kernel", "method", "motif_id", "motif_name", "qvalue"]], how="left")
+    table["heights"] = pd.Series([motif.matrix * bits(motif.matrix)[:, None] for motif in motifs_], dtype=object)
+    ranks = table.groupby("kernel", sort=False).agg(
+        by=("logit_spread", "max"), q=("qvalue", "min"), bits=("bits", "max")
+    )
+    kept = ranks.sort_values(["by", "q", "bits"], ascending=[False, True, False], kind="stable").index[:n]
     names = table["motif_name"].where(table["motif_name"].fillna("") != "", table["motif_id"])
     table["note"] = [
-        "" if math.isnan(q) else f"{enrich.short(name, 1)}  q {q:.2g}"
+        "" if math.isnan(q) else f"{enrich.short(name, 1)} q {q:.2g}"
         for name, q in zip(names, table["qvalue"], strict=True)
     ]
+    what = "AUROC" if table["auroc_change"].notna().any() else "logit"
+    changes = table[f"{what.lower()}_change"]
+    table["label"] = [
+        kernel if math.isnan(change) else f"{kernel}\n{what} {change:+.3f}"
+        for kernel, change in zip(table["kernel"], changes, strict=True)
+    ]
+    table = table[table["kernel"].isin(kept)]
     order = table["kernel"].map(list(kept).index)
-    return table.iloc[np.argsort(order, kind="stable")][["kernel", "method", "matrix", "note"]]
+    return table.iloc[np.argsort(order, kind="stable")][["kernel", "method", "heights", "label", "note"]]

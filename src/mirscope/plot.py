@@ -693,34 +693,35 @@ def profile(
 
 
 def logos(table: pd.DataFrame) -> Figure:
-    """Sequence logos, letters as high as their information (bits): a kernel a row, a method a column.
+    """Sequence logos: a kernel a row, a method a column.
 
     Args:
-        table: columns kernel, method, matrix (width, 4; probabilities of A C G U) and note, which stands above the
-            logo; kernels and methods in their order.
+        table: columns kernel, method, heights (width, 4; of A C G U, bits), label, which stands beside the kernel's
+            row, and note, which stands above the logo; kernels and methods in their order.
     """
     import logomaker  # loads pyplot, which nothing else needs
 
-    kernels, methods = table["kernel"].unique(), table["method"].unique()
+    kernels, methods = table["kernel"].unique().tolist(), table["method"].unique().tolist()
     n_rows, n_columns = max(len(kernels), 1), max(len(methods), 1)
-    figure = Figure(figsize=(0.9 + 2.9 * n_columns, 0.5 + 0.85 * n_rows), layout="constrained")
+    figure = Figure(figsize=(1.2 + 2.4 * n_columns, 0.5 + 0.78 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for row in table.itertuples():
-        number = list(methods).index(row.method)
-        ax = axes[list(kernels).index(row.kernel), number]
+        ax = axes[kernels.index(row.kernel), methods.index(row.method)]
         ax.set_axis_on()
-        matrix = np.asarray(row.matrix)
-        information = 2 + (matrix * np.log2(np.where(matrix > 0, matrix, 1))).sum(1, keepdims=True)
-        letters = pd.DataFrame(matrix * information, columns=list(rna.ALPHABET[:4]))
+        letters = pd.DataFrame(np.asarray(row.heights), columns=list(rna.ALPHABET[: rna.N]))
         logomaker.Logo(letters, ax=ax, color_scheme=_LETTERS, font_name="DejaVu Sans", show_spines=False)
-        ax.set(ylim=(0, 2), yticks=(0, 2), xticks=(0, len(matrix) - 1), xticklabels=(1, len(matrix)))
+        ax.set(ylim=(0, 2), yticks=(0, 2), xticks=(0, len(letters) - 1), xticklabels=(1, len(letters)))
         ax.tick_params(labelsize=6, length=2, pad=1)
         ax.spines[["left", "bottom"]].set_visible(True)
-        ax.set_title(f"{row.kernel}  {row.note}", fontsize=7, loc="left", pad=2)
+        ax.set_title(row.note, fontsize=7, loc="left", pad=2)
+    for ax, label in zip(axes[:, 0], table.drop_duplicates("kernel")["label"], strict=False):
+        ax.annotate(label, (-0.1, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=7)
     for ax, method in zip(axes[0], methods, strict=False):
-        ax.annotate(f"from {method}", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold")
+        ax.annotate(
+            f"from {method} (bits)", (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=8, fontweight="bold"
+        )
     return figure
 
 
@@ -794,7 +795,7 @@ def attention(
 
     Args:
         maps: weights (layers, heads, places of the miRNA, places of the target), 0 where there is padding.
-        change: of the logit when the run that begins at each nucleotide of the target is hidden; NaN beyond.
+        change: of the logit when the run that begins at each nucleotide of the target is masked; NaN beyond.
         texts: miRNA and target, 5'->3'.
         duplex: its interval in the target.
         title: above all.
@@ -803,7 +804,8 @@ def attention(
     rows, columns = (int((maps.sum((0, 1, other)) > 0).sum()) for other in (3, 2))
     figure = Figure(figsize=(max(1.35 * heads + 0.8, 8), 0.75 * layers + 3.2), layout="constrained")
     grid = figure.add_gridspec(layers + 1, heads, height_ratios=[1] * layers + [2.4])
-    figure.suptitle(f"{title}; attention of the miRNA (rows, 5' on top) to the target (columns, 5' left)", fontsize=8)
+    axes_are = "the miRNA (rows, 5' on top) to the target (columns, 5' left)"
+    figure.suptitle(f"{title}; attention of {axes_are}; dark: more, each map by itself; lines: duplex", fontsize=8)
     for layer, head in np.ndindex(layers, heads):
         ax = figure.add_subplot(grid[layer, head])
         ax.pcolormesh(maps[layer, head, :rows, :columns], cmap="viridis_r", rasterized=True)
@@ -820,14 +822,14 @@ def attention(
     ax.set_xlim(0, len(texts[1]))
     ax.set_xticks(np.arange(len(texts[1])) + 0.5, list(texts[1]), fontsize=7)
     ax.set_ylabel("share of attention", fontsize=8)
-    ax.set_xlabel("nt of the target with which a place, or a hidden run, begins", fontsize=8)
+    ax.set_xlabel("nt of the target with which a place, or a masked run, begins", fontsize=8)
     ax.tick_params(labelsize=7)
     beside = ax.twinx()
     beside.plot(
-        np.arange(len(change)) + 0.5, change, color=PALETTE[5], marker=".", label="change of the logit when hidden"
+        np.arange(len(change)) + 0.5, change, color=PALETTE[5], marker=".", label="change of the logit when masked"
     )
     beside.axhline(0, color=_GREY, linewidth=0.6)
-    beside.set_ylabel("logit, hidden − as it is", fontsize=8)
+    beside.set_ylabel("logit, masked − as it is", fontsize=8)
     beside.tick_params(labelsize=7)
     ax.axvspan(*duplex, color="#E0E0E0", zorder=0, label="duplex")
     handles = [part for axes in (ax, beside) for part in axes.get_legend_handles_labels()[0]]
@@ -860,18 +862,16 @@ def dendrogram(linkage: NDArray[Any], profiles: pd.DataFrame, table: pd.DataFram
     most = max(float(np.abs(values).max()), 1e-12)
     cells = right.pcolormesh(values, cmap="RdBu_r", vmin=-most, vmax=most, rasterized=values.size > 20_000)
     bar = figure.colorbar(cells, ax=right, pad=0.01, aspect=40, shrink=min(1, 25 / n))
-    bar.set_label("fall of the score when hidden", fontsize=8)
+    bar.set_label("fall of the score when masked", fontsize=8)
     for ax in (left, right, bar.ax):
         ax.tick_params(labelsize=7)
         ax.set_xlabel(ax.get_xlabel(), fontsize=8)
-    right.set(ylim=(n, 0), xlabel="first hidden nt of the miRNA")
+    right.set(ylim=(n, 0), xlabel="first masked nt of the miRNA")
     right.set_xticks(np.arange(values.shape[1]) + 0.5, profiles.columns, fontsize=7)
     right.tick_params(length=0)
     clusters = table["cluster"].to_numpy()
     if written:
         right.set_yticks(np.arange(n) + 0.5, table["mirna_id"], fontsize=6.5)
-        for label, cluster in zip(right.get_yticklabels(), clusters, strict=True):
-            label.set_color(PALETTE[(cluster - 1) % len(PALETTE)])
     else:
         right.set(yticks=[], ylabel=f"{n:,} miRNAs")
     begins = np.flatnonzero(np.diff(clusters, prepend=-1))
@@ -900,6 +900,14 @@ def save(drawing: Figure | Axes, path: str | Path) -> None:
         raise UsageError(f"cannot draw {path}: expected a file name that ends in .{', .'.join(FORMATS)}")
     with io.atomic(path) as partial:
         _draw(drawing, partial, kind)
+
+
+def save_all(drawing: Figure | Axes, stem: Path) -> list[Path]:
+    """Write a figure as `stem.png`, `.svg` and `.pdf`, see `save`; gives the files."""
+    files = [stem.with_name(f"{stem.name}.{kind}") for kind in FORMATS]
+    for path in files:
+        save(drawing, path)
+    return files
 
 
 def svg(drawing: Figure | Axes) -> bytes:

@@ -57,9 +57,19 @@ def score(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, warn:
     """
     if warn:
         warn_of_long(model, examples)
-    if model.inputs != PAIR:
-        return _score_whole(model, examples, batch_size)
-    return probability(best_windows(model, examples, batch_size=batch_size)[1])
+    return probability(example_logits(model, examples, batch_size=batch_size))
+
+
+def example_logits(model: Model, examples: pd.DataFrame, *, batch_size: int = 1024) -> NDArray[np.float32]:
+    """The logits (n,) of what `score` gives the scores of; arguments as there."""
+    if model.inputs == PAIR:
+        return best_windows(model, examples, batch_size=batch_size)[1]
+    columns, values = model.columns(examples), numbers(model, examples)
+
+    def inputs(batch: slice) -> list[torch.Tensor]:
+        return [*model.encode(*(column[batch] for column in columns)), *(column[batch] for column in values)]
+
+    return logits(model, len(examples), inputs, batch_size)
 
 
 def best_windows(
@@ -88,16 +98,6 @@ def best_windows(
     order = np.lexsort((at, -found, rows))  # the best of each pair first
     best = order[np.cumsum(n_windows) - n_windows]
     return at[best], found[best], sizes
-
-
-def _score_whole(model: Model, examples: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
-    """Scores of examples of which the model makes one window each."""
-    columns, values = model.columns(examples), numbers(model, examples)
-
-    def inputs(batch: slice) -> list[torch.Tensor]:
-        return [*model.encode(*(column[batch] for column in columns)), *(column[batch] for column in values)]
-
-    return probability(logits(model, len(examples), inputs, batch_size))
 
 
 def logits(

@@ -17,12 +17,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast, get_args, get_type_hints
 
 import numpy as np
 import torch
@@ -66,15 +67,33 @@ class Unlabelled:
 class Kernels(NamedTuple):
     """Kernels of a first convolution as they lie along one of the RNAs, 5'->3'.
 
-    What a kernel finds at a place is `bias` plus, for each of its taps, the weight of the k-mer that begins there.
+    What a kernel finds at a place is its bias plus, for each of its taps, the weight of the symbol that begins there;
+    of that the network sees what is above 0, of neighbouring places (`pool`) the largest.
     """
 
     part: str
-    """The input they slide along: `mirna` or `target`."""
+    """The input they slide along: `mirna`, `target` or `hairpin`."""
     weight: Tensor
-    """(units, 4**k, taps), k-mers in the order AA.., AC..; k is 1 where the network reads nucleotides."""
-    bias: Tensor
-    """(units,)"""
+    """(units, symbols, taps). Symbols are k-mers, AA.., AC..; k is 1 where the network reads nucleotides. Where it
+    reads each with its sign of the structure, `. ( )`, those of the first sign come first."""
+    conv: nn.Conv1d
+    """Whose channels they are, in the same order: what is changed there changes what the network finds."""
+    pool: int = 1
+
+    @property
+    def bias(self) -> Tensor:
+        """(units,)"""
+        return cast(Tensor, self.conv.bias)
+
+    @property
+    def signs(self) -> int:
+        """By how many signs of the structure symbols are told apart: 3, or 1 where there are none."""
+        return len(rna.BRACKETS) if self.weight.shape[1] % len(rna.BRACKETS) == 0 else 1
+
+    @property
+    def k(self) -> int:
+        """nt of a symbol."""
+        return round(math.log(self.weight.shape[1] // self.signs, 4))
 
 
 class States(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -104,7 +104,7 @@ class Network(Model):
                 vectors = encoder.embed.weight[: language.UNKNOWN]
                 for conv in encoder.convolutions:
                     weight = torch.einsum("fdt,vd->fvt", conv.weight, vectors)
-                    found.append(Kernels(part, weight, cast(Tensor, conv.bias)))
+                    found.append(Kernels(part, weight, conv))
         return tuple(found)
 
     def states(self, *codes: Tensor) -> dict[str, States]:

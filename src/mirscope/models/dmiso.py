@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -112,7 +112,7 @@ class Network(Model):
     def kernels(self) -> tuple[Kernels, ...]:
         """Of the miRNA's convolution and of the target's."""
         convs = {"mirna": self.conv_mirna, "target": self.conv_target}
-        return tuple(Kernels(part, conv.weight, cast(Tensor, conv.bias)) for part, conv in convs.items())
+        return tuple(Kernels(part, conv.weight, conv, POOLED) for part, conv in convs.items())
 
     def states(self, *codes: Tensor) -> dict[str, States]:
         """Of the BiLSTM, forward then backward; a step is the nucleotides that its pooled convolutions see."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mirscope.errors import UsageError
 from mirscope.io import KerasModel
+from mirscope.models import Kernels
 from mirscope.models._hairpin import KERAS_ROWS, LENGTH, SYMBOLS, Cut, HairpinModel
 
 LAYERS = 3
@@ -48,7 +49,7 @@ class Network(HairpinModel):
         super().__init__(config.cut)
         self.config = config
         widths = [SYMBOLS, *(config.filters << layer for layer in range(LAYERS))]
-        self.convs = nn.ModuleList(
+        self.convs: list[nn.Conv1d] = nn.ModuleList(  # type: ignore[assignment]
             nn.Conv1d(widths[layer], widths[layer + 1], config.kernel + layer) for layer in range(LAYERS)
         )
         self.dense = nn.Linear((LENGTH >> LAYERS) * widths[-1], config.dense)
@@ -66,6 +67,10 @@ class Network(HairpinModel):
         x = self.dropout(x.transpose(1, 2).flatten(1))  # (n, 22 * 4 filters)
         x = self.head(self.dropout(self.dense(x).relu()))  # (n, 2): pre-miRNA, none
         return x[:, 0] - x[:, 1]
+
+    def kernels(self) -> tuple[Kernels, ...]:
+        """Of the first convolution."""
+        return (Kernels("hairpin", self.convs[0].weight, self.convs[0], pool=2),)
 
     def penalty(self) -> Tensor:
         """L2 of the dense layer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -93,8 +93,8 @@ class Network(Model):
         if not self.config.cnn:
             return ()
         weight = torch.einsum("fdt,vd->fvt", self.conv.weight, self.embed.weight[: rna.N])
-        bias = cast(Tensor, self.conv.bias)
-        return Kernels("mirna", weight.flip(2), bias), Kernels("target", weight, bias)
+        pool = 2 if self.config.pooling else 1
+        return Kernels("mirna", weight.flip(2), self.conv, pool), Kernels("target", weight, self.conv, pool)
 
     def states(self, *codes: Tensor) -> dict[str, States]:
         """Of the BiLSTM, forward then backward; a step is the nucleotides that its pooled convolutions see."""
