@@ -383,7 +383,7 @@ def test_the_files_of_a_set(tmp_path):
     np.testing.assert_allclose((letters * contributions).sum(1)[0], [0, 0, 0] + [0.375] * 7, atol=1e-6)
     np.testing.assert_allclose(contributions.sum(1), 0, atol=1e-6)
     assert (tmp_path / "out" / "summary.txt").read_text().splitlines() == said
-    assert said[-1].startswith("export: targets of 4 of 4 examples, 10 nt")
+    assert said[-1].startswith("export: targets of 4 of 4 examples, up to 10 nt")
     assert said[-2].startswith(
         "randomised weights: rank correlation of the same 4 examples: mask +1.00"
     )  # its weights are one

@@ -121,7 +121,7 @@ def write(
         io.write_tsv(each, files[-1], list(each.columns))
     if export:
         files += exported.write(folder)
-        said.append(exported.told(len(examples)))
+        said.append(exported.told(len(examples), folder))
     files += [folder / "summary.txt", folder / "run.json"]
     with io.atomic(files[-2]) as partial:
         partial.write_text("".join(f"{line}\n" for line in said))
@@ -218,11 +218,12 @@ class _Export:
             self.letters.append(interpret.is_own(strand.sequence).astype(np.float32))
             self.contributions.append(own.astype(np.float32))
 
-    def told(self, n: int) -> str:
+    def told(self, n: int, folder: Path) -> str:
         """How many were written, and what to do with them."""
         longest = max(map(len, self.letters), default=0)
-        told = f"export: {self.strand}s of {len(self.letters):,} of {n:,} examples, {longest} nt"
-        return f"{told}: modisco motifs -s ohe.npz -a shap.npz -n 2000 -w {longest} -z 8 -t 8 -f 2 -g 2"
+        told = f"export: {self.strand}s of {len(self.letters):,} of {n:,} examples, up to {longest} nt; try"
+        files = f"-s {folder / 'ohe.npz'} -a {folder / 'shap.npz'} -o {folder / 'motifs.h5'}"
+        return f"{told}: modisco motifs {files} -n 2000 -w {longest} -z 8 -t 8 -f 2 -g 2"
 
     def write(self, folder: Path) -> list[Path]:
         """`ohe.npz` and `shap.npz`: arrays (n, 4, length), A C G U, 0 beyond the end of short sequences."""

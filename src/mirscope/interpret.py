@@ -376,7 +376,7 @@ def interactions(
 
 REGIONS = {
     "seed": ("nt 2-8 of the miRNA", "its other nt"),
-    "miRNA": ("all nt of the miRNA together", "all nt of the target together"),
+    "miRNA": ("all {units} of the miRNA together", "all {units} of the target together"),
     "supplementary": ("nt 13-16 of the miRNA", "its other nt from nt 9 on"),
     "paired": ("the paired nt of the hairpin", "its unpaired nt"),
     "loop": ("the terminal loop of the hairpin", "its other nt"),
@@ -388,8 +388,11 @@ _TOLD = {
     "gradient": "integrated gradients give {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
     "deeplift": "DeepLIFT gives {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
 }
-VERDICTS = {1: "visible", 0: "not visible", -1: "the other way round"}
-"""Whether the interval of a difference lies above 0, holds it, or lies below."""
+VERDICTS = {
+    "": ("visible", "not visible", "the other way round"),
+    "miRNA": ("the miRNA counts more", "neither counts more", "the target counts more"),
+}
+"""Where the interval of a difference lies above 0, holds it, or lies below; of the miRNA and of other regions."""
 
 
 def regions(strand: Strand, structure: str = "") -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -504,14 +507,16 @@ def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
     """
     found = []
     for row in cast("list[dict[str, Any]]", table.to_dict("records")):
-        where, rest = REGIONS[row["region"]]
+        units = "runs" if row["method"] == "mask" else "nt"
+        where, rest = (part.format(units=units) for part in REGIONS[row["region"]])
         per = "" if row["region"] == "miRNA" else " per nt"
         told = _TOLD[row["method"]].format(k=k, where=where, rest=rest, per=per, **row)
         many = f"{row['n']:,} example{'s' * (row['n'] != 1)}"
         if np.isnan(row["low"]):
             sure = f"({many}: no interval)"
         else:
-            verdict = VERDICTS[(row["low"] > 0) - (row["high"] < 0)]
+            above, around, below = VERDICTS.get(row["region"], VERDICTS[""])
+            verdict = above if row["low"] > 0 else below if row["high"] < 0 else around
             sure = f"(95 % {row['low']:+.3g} to {row['high']:+.3g}; {many} in {row['n_groups']:,} groups): {verdict}"
         label = f" (label {row['label']})" if row["label"] else ""
         found.append(f"{row['region']}{label}: {told}; difference {row['difference']:+.3g} {sure}")
@@ -597,12 +602,16 @@ def agreement(
         for one, other_one in zip(first, second, strict=True)
     ]
     values = np.array(found).mean(1)
-    return Agreement(float(values.mean()), *_interval(values, np.arange(len(values)), random_state), len(values))
+    values = values[~np.isnan(values)]
+    mean = float(values.mean()) if len(values) else float("nan")
+    return Agreement(mean, *_interval(values, np.arange(len(values)), random_state), len(values))
 
 
 def _rank_correlation(one: Array, other: Array) -> float:
-    """Spearman's; 0 where either says nothing (all the same, or not known)."""
-    if np.isnan(one).any() or np.isnan(other).any() or np.ptp(one) == 0 or np.ptp(other) == 0:
+    """Spearman's; 0 where either is the same everywhere, NaN where one is not known."""
+    if np.isnan(one).any() or np.isnan(other).any():
+        return float("nan")
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
 

@@ -564,6 +564,7 @@ def strands(
         axes[place].set_ylabel(f"{names[strand]}\n{name}", fontsize=7)
         axes[place].tick_params(bottom=False, labelbottom=False, labelsize=7)
         axes[place].yaxis.set_major_locator(MaxNLocator(3))
+        axes[place].yaxis.get_offset_text().set_fontsize(7)
         _plain(axes[place])
         axes[place].spines["bottom"].set_visible(False)
     middle = axes[n]
@@ -589,7 +590,8 @@ def _letters(ax: Axes, letters: pd.Series, heights: NDArray[np.float64]) -> None
     for x, (letter, height) in enumerate(zip(letters, heights, strict=True)):
         if letter in matrix and np.isfinite(height):
             matrix.loc[x, letter] = height
-    logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    if matrix.to_numpy().any():
+        logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
     if np.isnan(heights[letters.to_numpy() != ""]).any():
         ax.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7, color=_GREY)
 
@@ -646,6 +648,7 @@ def interactions(
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.03, aspect=15, shrink=0.9)
     bar.set_label(title, fontsize=7)
     bar.ax.tick_params(labelsize=7)
+    bar.ax.yaxis.get_offset_text().set_fontsize(7)
     return ax
 
 
@@ -687,6 +690,7 @@ def profile(
             ax.set_xlabel(f"nt of the {strand.replace('mirna', 'miRNA')}, from its 5\u2032 end")
         if column == 0:
             ax.set_ylabel(titles[method], fontsize=8)
+        ax.set_xlim(left=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _plain(ax)
     _legend(axes[0, -1])

@@ -106,7 +106,8 @@ def explain(
             settings={"examples": examples or "given"},
             report=advance,
         )
-    print(*said, sep="\n")
+    for line in said:
+        print(line)
     logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
 
 
