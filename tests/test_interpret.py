@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mirscope import interpret, models, plot, predict, rna, train
+from mirscope import explanations, gradients, interpret, models, plot, predict, rna, train
 from mirscope.errors import InputError, UsageError
 from mirscope.models import Model, _letters
 from mirscope.rna import reverse_complement
@@ -114,7 +114,7 @@ def test_the_best_window_is_explained(toy):
     target = "A" * 13 + "GGG" + reverse_complement(LET7[1:8]) + "AAAAA"
     found = only(interpret.explain(toy, table(target=target), methods=["mask"], k=1))
     assert found.strands[1].start == 13
-    rows = interpret.table([found], table(target=target), ["mask"])
+    rows = explanations.table([found], table(target=target), ["mask"])
     changed = rows[(rows["strand"] == "target") & (rows["mask_change"] == -1)]
     assert changed["position"].tolist() == list(range(16, 23))
     assert "".join(changed["nucleotide"]) == reverse_complement(LET7[1:8])
@@ -198,17 +198,17 @@ def test_contributions_add_up(name, pairs, hairpins):
         total = sum(each.values(strand, "gradient").sum() for strand in each.strands)
         error = each.completeness_errors["gradient"]
         if math.isnan(total):
-            assert abs(error) > interpret.TOLERANCE
+            assert abs(error) > gradients.TOLERANCE
             continue
         columns = model.encode(*[[text] for text in each.texts])
-        strands = interpret.STRANDS[model.inputs]
+        strands = models.strands(model)
         quarters = torch.tensor([0.25] * 4 + [0.0])
         padding = torch.eye(5)[rna.N]
         soft = [torch.where((part == rna.N)[..., None], padding, quarters) for part in columns[: len(strands)]]
         with torch.no_grad():
             baseline = float(model(*soft, *columns[len(strands) :]))
         assert total - error == pytest.approx(each.logit - baseline, abs=1e-3)
-        assert abs(error) <= interpret.TOLERANCE * max(1, abs(each.logit - baseline))
+        assert abs(error) <= gradients.TOLERANCE * max(1, abs(each.logit - baseline))
 
 
 @pytest.mark.parametrize("name", ["dmiso", "duplex", "dnnpremir_cnn", "seed"])
@@ -339,7 +339,7 @@ def test_what_does_not_add_up_is_not_shown(caplog):
     model = Jumpy().eval()
     found = only(interpret.explain(model, table(target="GGG" + reverse_complement(LET7[1:8])), methods=["gradient"]))
     assert np.isnan(found.values(found.strands[0], "gradient")[:10]).all()
-    assert abs(found.completeness_errors["gradient"]) > interpret.TOLERANCE
+    assert abs(found.completeness_errors["gradient"]) > gradients.TOLERANCE
     assert "toy: integrated gradients of 1 of 1 do not add up to the logit, left empty" in caplog.text
 
 
@@ -369,7 +369,7 @@ def test_examples_stream():
 
 def test_the_files_of_a_set(tmp_path):
     pairs = pd.concat([table(target="GG" + x + reverse_complement(LET7[1:8]), label=[1]) for x in "ACGU"])
-    said, files = interpret.explain_files(Toy().eval(), pairs, tmp_path / "out", export=True, drawings=1, check=True)
+    said, files = explanations.write(Toy().eval(), pairs, tmp_path / "out", export=True, drawings=1, check=True)
     assert {file.name for file in files} == {file.name for file in (tmp_path / "out").iterdir()}
     rows = pd.read_csv(tmp_path / "out" / "nucleotides.tsv", sep="\t")
     assert len(rows) == 4 * (22 + 10)
@@ -383,19 +383,20 @@ def test_the_files_of_a_set(tmp_path):
     np.testing.assert_allclose((letters * contributions).sum(1)[0], [0, 0, 0] + [0.375] * 7, atol=1e-6)
     np.testing.assert_allclose(contributions.sum(1), 0, atol=1e-6)
     assert (tmp_path / "out" / "summary.txt").read_text().splitlines() == said
-    assert said[-1].startswith(
+    assert said[-1].startswith("export: targets of 4 of 4 examples, up to 10 nt")
+    assert said[-2].startswith(
         "randomised weights: rank correlation of the same 4 examples: mask +1.00"
     )  # its weights are one
     with pytest.raises(InputError, match="no examples"):
-        interpret.explain_files(Toy().eval(), pairs[:0], tmp_path)
+        explanations.write(Toy().eval(), pairs[:0], tmp_path)
     with pytest.raises(UsageError, match="an export takes gradients or mutate"):
-        interpret.explain_files(Toy().eval(), pairs, tmp_path, methods=["mask"], export=True)
+        explanations.write(Toy().eval(), pairs, tmp_path, methods=["mask"], export=True)
 
 
 def test_the_drawing_has_every_nucleotide_once(pairs):
     model = models.load("rnaduplex")
     for found in interpret.explain(model, pairs.iloc[:30], methods=["mask"]):
-        columns, base_pairs = interpret.facing(found, model)
+        columns, base_pairs = interpret.facing(model, found.texts)
         mirna, target = found.texts
         assert "".join(columns["upper"]) == target
         assert "".join(columns["lower"])[::-1] == mirna
@@ -414,7 +415,7 @@ def test_pictures(pairs, hairpins, tmp_path):
         assert len(figure.axes) == 1 + len(found.strands)
         plot.save(figure, tmp_path / f"{name}.svg")
     both = interpret.interactions(models.load("duplex"), pairs.iloc[[1]])
-    ax = interpret.draw_interactions(both, models.load("duplex"))
+    ax = interpret.draw_interactions(both)
     assert len(ax.patches) > 6  # the base pairs
     plot.save(ax, tmp_path / "map.png")
 
@@ -431,7 +432,7 @@ def test_explain_one_pair(run, tmp_path):
     assert {"duplex.svg", "duplex.png", "map.tsv", "map.svg", "summary.txt", "run.json"} <= {
         file.name for file in (tmp_path / "out").iterdir()
     }
-    columns = ["mirna_position", "target_position", "mirna_nucleotide", "target_nucleotide", "interaction"]
+    columns = ["mirna_position", "mirna_nucleotide", "target_position", "target_nucleotide", "interaction"]
     assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == columns
 
 
@@ -452,7 +453,6 @@ def test_explain_a_table_in_dna(run, tmp_path, pairs):
         (f"seed table.tsv --mirna {LET7}", 2, "either a table or --mirna"),
         ("seed --mirna ACG! --target ACG", 1, "unexpected '!'"),
         ("hairpin --mirna ACG --target ACG", 2, "--hairpin"),
-        ("hairpin --hairpin GGGAAAACCC --map", 2, "hairpin reads no pairs"),
         (f"seed --mirna {LET7} --target ACG --refold", 2, "reads no hairpins"),
         (f"seed --mirna {LET7} --target ACG --method shap", 2, "no method shap"),
         (f"seed --mirna {LET7} --target ACG --check", 2, "no weights"),

@@ -564,6 +564,7 @@ def strands(
         axes[place].set_ylabel(f"{names[strand]}\n{name}", fontsize=7)
         axes[place].tick_params(bottom=False, labelbottom=False, labelsize=7)
         axes[place].yaxis.set_major_locator(MaxNLocator(3))
+        axes[place].yaxis.get_offset_text().set_fontsize(7)
         _plain(axes[place])
         axes[place].spines["bottom"].set_visible(False)
     middle = axes[n]
@@ -589,7 +590,8 @@ def _letters(ax: Axes, letters: pd.Series, heights: NDArray[np.float64]) -> None
     for x, (letter, height) in enumerate(zip(letters, heights, strict=True)):
         if letter in matrix and np.isfinite(height):
             matrix.loc[x, letter] = height
-    logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    if matrix.to_numpy().any():
+        logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
     if np.isnan(heights[letters.to_numpy() != ""]).any():
         ax.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7, color=_GREY)
 
@@ -599,33 +601,34 @@ _LETTERS = {"A": PALETTE[2], "C": PALETTE[0], "G": PALETTE[1], "U": PALETTE[5]}
 
 def interactions(
     change: NDArray[np.float64],
+    texts: tuple[str, str],
     *,
-    mirna: str,
-    target: str,
+    names: tuple[str, str] = ("miRNA", "target"),
     base_pairs: Sequence[tuple[int, int]] = (),
     start: int = 0,
     ax: Axes | None = None,
     title: str = "",
 ) -> Axes:
-    """A map of the miRNA (rows, nt 1 on top) against the target (columns): brown above 0, purple below.
+    """A map of the miRNA (rows, nt 1 on top) against the target (columns): brown above 0, purple below, NaN grey.
 
     Args:
         change: (nt of the miRNA, nt of the target).
-        mirna: 5'->3'.
-        target: 5'->3'.
-        base_pairs: places in the miRNA and in the target that get a frame.
-        start: first nt of the target in what it was cut from, for the numbers, which count from 1.
+        texts: of rows and columns, 5'->3'.
+        names: of these strands.
+        base_pairs: places in the first and in the second that get a frame.
+        start: first nt of the second in what it was cut from, for the numbers, which count from 1.
         ax: where to draw; default a new figure, larger for longer sequences.
         title: of the colours.
     """
     rows, columns = change.shape
     if ax is None:
         ax = Figure(figsize=(0.14 * columns + 2, 0.14 * rows + 1), layout="constrained").add_subplot()
-    limit = float(np.abs(change).max()) or 1.0
+    limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
+    ax.set_facecolor("#DDDDDD")
     cells = ax.pcolormesh(change, cmap="PuOr_r", vmin=-limit, vmax=limit, rasterized=change.size > 20_000)
     for row, column in base_pairs:
         ax.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="black", linewidth=0.9))
-    for axis, text, first in ((ax.xaxis, target, start), (ax.yaxis, mirna, 0)):
+    for axis, text, first in ((ax.xaxis, texts[1], start), (ax.yaxis, texts[0], 0)):
         axis.set_ticks(np.arange(len(text)) + 0.5, list(text), fontsize=6.5)
         axis.set_tick_params(length=0, pad=1)
         tens = [at for at in range(len(text)) if at == 0 or (first + at) % 10 == 9]
@@ -639,12 +642,13 @@ def interactions(
         xlim=(0, columns),
         ylim=(rows, 0),
         aspect="equal",
-        xlabel="target 5\u2032\u21923\u2032",
-        ylabel="miRNA 3\u2032\u21905\u2032",
+        xlabel=f"{names[1]} 5\u2032\u21923\u2032",
+        ylabel=f"{names[0]} 3\u2032\u21905\u2032",
     )
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.03, aspect=15, shrink=0.9)
     bar.set_label(title, fontsize=7)
     bar.ax.tick_params(labelsize=7)
+    bar.ax.yaxis.get_offset_text().set_fontsize(7)
     return ax
 
 
@@ -686,6 +690,7 @@ def profile(
             ax.set_xlabel(f"nt of the {strand.replace('mirna', 'miRNA')}, from its 5\u2032 end")
         if column == 0:
             ax.set_ylabel(titles[method], fontsize=8)
+        ax.set_xlim(left=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _plain(ax)
     _legend(axes[0, -1])

@@ -39,7 +39,7 @@ def explain(
         typer.Option(
             "--method",
             help="mask, mutate, gradient or deeplift; may be repeated.",
-            show_default="mask mutate gradient",
+            show_default="the first three",
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="nt masked at a time.")] = 4,
@@ -49,8 +49,13 @@ def explain(
     ] = None,
     maps: Annotated[
         bool | None,
-        typer.Option("--map/--no-map", help="Also the map of miRNA against target of those.", show_default="of one"),
+        typer.Option(
+            "--map/--no-map",
+            help="Also the map of miRNA against target (of a hairpin against itself) of those.",
+            show_default="of one",
+        ),
     ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Pictures also as PDF.")] = False,
     refold: Annotated[
         bool, typer.Option("--refold", help="Fold each edited hairpin anew; otherwise its structure stays.")
     ] = False,
@@ -76,17 +81,15 @@ def explain(
       mirscope explain dmiso clash_hejret2023_mirbench:test -o profile
     """
     begin(quiet, threads)
-    from mirscope import interpret, models, predict
+    from mirscope import explanations, interpret, models, plot, predict
 
     network = models.load(model).to(predict.device())
     table = _examples(network.inputs, examples, mirna=mirna, target=target, hairpin=hairpin)
-    one, pairs = len(table) == 1, network.inputs == models.PAIR
-    if maps and not pairs:
-        raise UsageError(f"{models.named(network)} reads no pairs, which --map is of")
-    if refold and pairs:
+    one = len(table) == 1
+    if refold and network.inputs == models.PAIR:
         raise UsageError(f"{models.named(network)} reads no hairpins, which --refold is of")
     with bar(f"explaining {len(table):,} examples", len(table), quiet) as advance:
-        said, files = interpret.explain_files(
+        said, files = explanations.write(
             network,
             table,
             output,
@@ -95,14 +98,16 @@ def explain(
             measure=measure,
             refold=refold,
             drawings=int(one) if draw is None else draw,
-            maps=(one and pairs) if maps is None else maps,
+            maps=one if maps is None else maps,
             export=export,
             check=check,
             batch_size=batch_size,
+            formats=plot.FORMATS if pdf else ("svg", "png"),
             settings={"examples": examples or "given"},
             report=advance,
         )
-    print(*said, sep="\n")
+    for line in said:
+        print(line)
     logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
 
 

@@ -261,6 +261,11 @@ def named(model: Model) -> str:
     return getattr(model, "name", architecture(model))
 
 
+def strands(model: Model) -> tuple[str, ...]:
+    """The inputs that are nucleotides."""
+    return tuple(part for part in model.inputs if part != "structure")
+
+
 def expect(model: Model, inputs: tuple[str, ...]) -> None:
     """Raise `UsageError`, one clear line, unless the model reads `inputs`."""
     if model.inputs != inputs:
