@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from mirscope import cli, datasets
+from mirscope import cli, datasets, metrics, models, predict
 
 FOLDER = Path("results/inside")
 PUBLISHED = FOLDER / "published.safetensors"
@@ -59,10 +59,13 @@ def main() -> None:
     for model, options in MOTIFS.items():
         run("motifs", model, *options, "-o", str(FOLDER / f"motifs_{Path(model).stem}"))
 
-    for model in MOTIFS:
+    for model, (_, data, *_) in MOTIFS.items():
+        examples = datasets.load(data)
+        logits = predict.example_logits(models.load(model), examples)
+        print(f"\n{model}: AUROC {metrics.auroc_score(examples['label'], logits):.3f}")
         kernels = found("motifs", model, "kernels.tsv").drop_duplicates("kernel")
         change, low, high = (kernels[f"auroc_{name}"] for name in ("change", "low", "high"))
-        print(f"\n{model}: {len(kernels)} kernels, logit spread median {kernels['logit_spread'].median():.3f}")
+        print(f"{len(kernels)} kernels, logit spread median {kernels['logit_spread'].median():.3f}")
         print(f"AUROC falls without {(high < 0).sum()}, rises without {(low > 0).sum()}, by 0.01 or more in any way")
         print(f"without {(change.abs() >= 0.01).sum()}; the five of most effect:")
         print(kernels.loc[change.abs().sort_values(ascending=False).index[:5]].to_string())

@@ -264,6 +264,23 @@ def test_kernels_over_kmers_are_what_the_network_convolves():
     assert len(models.create("deepmirnatar", target_encoder="bert", bert_hidden=8, bert_layers=1).kernels()) == 3
 
 
+@torch.inference_mode()
+def test_kernels_over_hairpins_are_what_the_network_convolves():
+    model = models.create("dnnpremir_cnn")
+    table = pd.DataFrame({"hairpin_seq": ["GGGACGAAAACGUCCC", "GCGAUUACGGCUUUUGCCGUAAUCGC"]})  # folded on the way
+    symbols = motifs._symbols(model, model.columns(table))["hairpin"]
+    (bank,) = model.kernels()
+    theirs = bank.conv(model.symbols(*model.encode(*model.columns(table))).transpose(1, 2)).transpose(1, 2)
+    windows = motifs._windows(bank, symbols)
+    known = motifs._known(windows)
+    assert known.sum() == 13 + 23
+    torch.testing.assert_close(motifs._outputs(bank, windows[known]), theirs[known])
+    found = motifs.motifs(model, table).table
+    assert (found["part"] == "hairpin").all()
+    assert found.loc[found["method"] == "windows", "structure"].str.fullmatch(r"[.()?]{4}").all()
+    assert list(motifs.effects(model, table).index) == [f"hairpin{number}" for number in range(16)]
+
+
 @pytest.mark.parametrize(("name", "settings"), [("mitar", {"cnn": False}), ("deepmirnatar", {"text_cnn": False})])
 def test_without_a_convolution_there_are_no_kernels(name, settings):
     with pytest.raises(UsageError, match="no kernels that slide along a sequence"):
@@ -303,17 +320,16 @@ def test_a_planted_motif_comes_first():
     bank = bank_of(torch.from_numpy(np.log(planted + 1e-3).T[None]).float())
     of_kernel = motifs.motifs(Toy(bank)).motifs[0]
     found = motifs.compare([Motif("planted", "", np.concatenate([empty, planted])), of_kernel], others)
-    assert len(found) == 2 * 40
-    assert (found["motif"].to_numpy() == np.repeat([0, 1], 40)).all()
-    for number, offset in ((0, -2), (1, 0)):
-        best = found[found["motif"] == number].sort_values("pvalue").iloc[0]
-        assert (best["known"], best["offset"], best["strand"]) == (17, offset, "+")
-        assert best["qvalue"] < 0.05
+    assert {part.shape for part in found} == {(2, 40)}
+    assert found.pvalue.argmin(1).tolist() == [17, 17]
+    assert found.offset[:, 17].tolist() == [-2, 0]
+    assert not found.turned.any()
+    assert (found.qvalue[:, 17] < 0.05).all()
     # Benjamini and Hochberg by hand, over all 80
-    order = np.argsort(found["pvalue"].to_numpy())
-    raised = found["pvalue"].to_numpy()[order] * 80 / np.arange(1, 81)
+    order = np.argsort(found.pvalue, axis=None)
+    raised = found.pvalue.ravel()[order] * 80 / np.arange(1, 81)
     expected = np.minimum.accumulate(raised[::-1])[::-1].clip(max=1)
-    np.testing.assert_allclose(found["qvalue"].to_numpy()[order], expected)
+    np.testing.assert_allclose(found.qvalue.ravel()[order], expected)
 
 
 @pytest.mark.slow
@@ -321,18 +337,19 @@ def test_the_other_strand_counts_for_dna_only():
     others = known(both_strands=True)
     planted = others.motifs[5].matrix
     turned = Motif("planted", "", planted[::-1, ::-1])
-    best = motifs.compare([turned], others).sort_values("pvalue").iloc[0]
+    found = motifs.compare([turned], others)
     start, end = motifs.telling(planted)  # what is compared of it
-    assert (best["known"], best["strand"], best["offset"], best["overlap"]) == (5, "-", 0, end - start)
+    assert found.pvalue.argmin() == 5
+    assert (found.turned[0, 5], found.offset[0, 5], found.overlap[0, 5]) == (True, 0, end - start)
     one = motifs.compare([turned], MotifSet(others.motifs))
-    assert (one["strand"] == "+").all()
-    assert one.loc[one["known"] == 5, "pvalue"].item() > 1e-3
+    assert not one.turned.any()
+    assert one.pvalue[0, 5] > 1e-3
 
 
 @pytest.mark.slow
 def test_a_matrix_without_information_is_like_nothing():
     found = motifs.compare([Motif("flat", "", np.full((8, 4), 0.25))], known())
-    assert (found["qvalue"] == 1).all()
+    assert (found.qvalue == 1).all()
 
 
 def test_few_motifs_give_no_p_values():
@@ -421,8 +438,8 @@ def test_a_planted_rbp_motif_comes_first(data_path):
     others = motifs.database("rbp")
     number = next(i for i, motif in enumerate(others.motifs) if motif.id == "PUM2_A")
     found = motifs.compare([others.motifs[number]], others)
-    assert found["pvalue"][number] == found["pvalue"].min() < 1e-6
-    assert (found["offset"][number], found["qvalue"][number] < 0.001) == (0, True)
+    assert found.pvalue[0, number] == found.pvalue.min() < 1e-6
+    assert (found.offset[0, number], found.qvalue[0, number] < 0.001) == (0, True)
 
 
 def test_logos_are_as_high_as_their_information():

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -444,17 +444,26 @@ def facing(motif: Motif) -> Motif:
     return replace(motif, matrix=motif.matrix[::-1, ::-1])
 
 
-def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> pd.DataFrame:
-    """Each matrix with each known motif: n x m rows, the matrices in their order, known motifs in theirs.
+class Comparison(NamedTuple):
+    """Each matrix with each known motif (n, m)."""
+
+    pvalue: Matrix
+    qvalue: Matrix
+    offset: NDArray[np.int64]
+    """Where in the known motif, as it is compared, the matrix begins; below 0: before it."""
+    overlap: NDArray[np.int64]
+    """nt"""
+    turned: NDArray[np.bool_]
+    """Whether the known motif is compared on its other strand."""
+
+
+def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> Comparison:
+    """How like each matrix is to each known motif.
 
     Args:
         found: at least one.
         known: compared on both strands where they have two.
         threads: processor cores.
-
-    Returns:
-        Columns motif (number of the matrix), known (number), pvalue, qvalue, offset (where in the known motif, as it is
-        compared, the matrix begins; below 0: before it), overlap (nt) and strand.
 
     Raises:
         InputError: too few known motifs for p-values.
@@ -484,17 +493,8 @@ def compare(found: Sequence[Motif], known: MotifSet, *, threads: int = 1) -> pd.
         lengths = np.array([len(known.motifs[number].matrix) for number in theirs])
         begins = np.where(results[4] == 1, lengths - spans[1][theirs, 1], spans[1][theirs, 0])
         offset[cells] = results[2] + begins - spans[0][ours, :1]
-    table = pd.DataFrame(
-        {
-            "motif": np.repeat(np.arange(shape[0]), shape[1]),
-            "known": np.tile(np.arange(shape[1]), shape[0]),
-            "pvalue": p.ravel(),
-            "qvalue": stats.false_discovery_control(p.ravel()),
-            "offset": offset.ravel(),
-            "overlap": overlap.ravel(),
-        }
-    )
-    return table.assign(strand=np.where(strand.ravel() == 1, "-", "+"))
+    q = stats.false_discovery_control(p.ravel()).reshape(shape)
+    return Comparison(p, q, offset, overlap, strand == 1)
 
 
 def telling(matrix: Matrix) -> tuple[int, int]:
@@ -544,13 +544,12 @@ def matches(
         for name, known in databases.items():
             for method, rows in kernels_.table.groupby("method", sort=False):
                 some = [_faced(kernels_, number, name) for number in rows.index]
-                table = compare(some, known, threads=threads)
+                compared = compare(some, known, threads=threads)
                 if turn:
-                    others.setdefault((name, str(method)), []).append(_likeness(table))
-                    continue
-                own[name, str(method)] = _likeness(table)
-                table = table.sort_values(["motif", "pvalue"], kind="stable").groupby("motif").head(top)
-                parts.append(_named(table, rows, known, name))
+                    others.setdefault((name, str(method)), []).append(_likeness(compared))
+                else:
+                    own[name, str(method)] = _likeness(compared)
+                    parts.append(_nearest(compared, rows, known, top).assign(database=name))
         report(1)
     summary = [_summary(*key, found, own[key], others.get(key, ())) for key in own]
     return pd.concat(parts, ignore_index=True)[list(MATCH_COLUMNS)], pd.DataFrame(summary)[list(SUMMARY_COLUMNS)]
@@ -585,22 +584,31 @@ def _summary(
     }
 
 
-def _likeness(table: pd.DataFrame) -> tuple[int, float]:
-    """Of a comparison the matrices that are like a motif, and the mean of log10 of their best p-values."""
-    best = table.groupby("motif")[["pvalue", "qvalue"]].min()
-    return int((best["qvalue"] < SIGNIFICANT).sum()), float(np.log10(best["pvalue"]).mean())
+def _likeness(compared: Comparison) -> tuple[int, float]:
+    """The matrices that are like a motif, and the mean of log10 of the best p-values of all."""
+    n_similar = int((compared.qvalue.min(1) < SIGNIFICANT).sum())
+    return n_similar, float(np.log10(compared.pvalue.min(1)).mean())
 
 
-def _named(table: pd.DataFrame, kernels_: pd.DataFrame, known: MotifSet, name: str) -> pd.DataFrame:
-    """Numbers of a comparison as names."""
-    ours, theirs = table["motif"].to_numpy(), [known.motifs[number] for number in table["known"]]
-    return table.assign(
-        kernel=kernels_["kernel"].to_numpy()[ours],
-        method=kernels_["method"].to_numpy()[ours],
-        database=name,
-        motif_id=[motif.id for motif in theirs],
-        motif_name=[motif.name for motif in theirs],
-        motif_consensus=[consensus(motif.matrix) for motif in theirs],
+def _nearest(compared: Comparison, kernels_: pd.DataFrame, known: MotifSet, top: int) -> pd.DataFrame:
+    """The motifs most like each matrix, best first; of equals the first."""
+    theirs = np.argsort(compared.pvalue, axis=1, kind="stable")[:, :top]
+    ours = np.repeat(np.arange(len(theirs)), theirs.shape[1])
+    cells = ours, theirs.ravel()
+    found = [known.motifs[number] for number in cells[1]]
+    return pd.DataFrame(
+        {
+            "kernel": kernels_["kernel"].to_numpy()[ours],
+            "method": kernels_["method"].to_numpy()[ours],
+            "motif_id": [motif.id for motif in found],
+            "motif_name": [motif.name for motif in found],
+            "pvalue": compared.pvalue[cells],
+            "qvalue": compared.qvalue[cells],
+            "offset": compared.offset[cells],
+            "overlap": compared.overlap[cells],
+            "strand": np.where(compared.turned[cells], "-", "+"),
+            "motif_consensus": [consensus(motif.matrix) for motif in found],
+        }
     )
 
 
@@ -656,8 +664,7 @@ def _drawn(whole: pd.DataFrame, motifs_: Sequence[Motif], similar: pd.DataFrame,
     kept = ranks.sort_values(["by", "q", "bits"], ascending=[False, True, False], kind="stable").index[:n]
     names = table["motif_name"].where(table["motif_name"].fillna("") != "", table["motif_id"])
     table["note"] = [
-        "" if math.isnan(q) else f"{enrich.short(name, 1)} q {q:.2g}"
-        for name, q in zip(names, table["qvalue"], strict=True)
+        f"{enrich.short(name, 1)} q {q:.2g}" if q < 1 else "" for name, q in zip(names, table["qvalue"], strict=True)
     ]
     what = "AUROC" if table["auroc_change"].notna().any() else "logit"
     changes = table[f"{what.lower()}_change"]
