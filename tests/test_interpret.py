@@ -108,6 +108,59 @@ def test_base_pairs_are_the_interactions(toy):
     np.testing.assert_array_equal(found.change, expected)
 
 
+class Stem(Model):
+    """+1 for each base pair of the structure, +1 more where its letters are C and G."""
+
+    inputs = models.HAIRPIN
+    lengths = (30, 30)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name, self.config, self.provenance = "stem", None, {}
+
+    def columns(self, examples):
+        hairpins = examples["hairpin_seq"].tolist()
+        return hairpins, [rna.fold(hairpin)[0] for hairpin in hairpins]
+
+    def encode(self, hairpins, structures):
+        return torch.from_numpy(rna.encode(hairpins, 30)), torch.from_numpy(rna.encode_structures(structures, 30))
+
+    def forward(self, hairpin, structure):
+        found = []
+        for letters, signs in zip(hairpin.tolist(), structure.tolist(), strict=True):
+            pairs = rna.base_pairs("".join(".()."[sign] for sign in signs))
+            strong = [{"ACGUN"[letters[i]], "ACGUN"[letters[j]]} == {"C", "G"} for i, j in pairs]
+            found.append(len(pairs) + sum(strong))
+        return torch.tensor(found, dtype=torch.float32)
+
+
+def test_a_hairpin_with_its_structure_and_folded_anew():
+    """GGGG and CCCC pair: 4 base pairs, all strong. Where the structure stays an edit takes the 1 of the letters;
+    folded anew an outer or inner base pair is lost as well, and three strong ones stay; the loop does nothing.
+    """
+    model, hairpin = Stem().eval(), pd.DataFrame({"hairpin_seq": ["GGGGAAAACCCC"]})
+    for refold, lost in ((False, 1), (True, 2)):
+        found = only(interpret.explain(model, hairpin, methods=["mask", "mutate"], k=1, refold=refold))
+        [strand] = found.strands
+        assert found.logit == 8
+        assert found.values(strand, "mask")[[0, 3, 8, 11]].tolist() == [-lost] * 4
+        assert found.values(strand, "mutate")[[0, 11]].tolist() == [-lost] * 2
+        assert found.values(strand, "mask")[5:7].tolist() == found.values(strand, "mutate")[5:7].tolist() == [0, 0]
+    assert found.changes(strand, "mutate")[5].tolist() == [0, 0, 0, 0]
+
+
+def test_the_map_of_a_hairpin():
+    """Masking both nt of a base pair takes 1, as masking either does; a nt is not masked twice."""
+    found = interpret.interactions(Stem().eval(), pd.DataFrame({"hairpin_seq": ["GGGGAAAACCCC"]}))
+    places = np.arange(12)
+    expected = ((places[:, None] + places == 11) & (np.abs(places - 5.5) > 2)).astype(float)
+    np.fill_diagonal(expected, np.nan)
+    np.testing.assert_array_equal(found.change, expected)
+    assert sorted(found.base_pairs) == [(i, 11 - i) for i in (0, 1, 2, 3, 8, 9, 10, 11)]
+    apart = interpret.interactions(Stem().eval(), pd.DataFrame({"hairpin_seq": ["GGGGAAAACCCC"]}), k=2)
+    assert np.isnan(apart.change[0, 1]) and apart.change[0, 2] == 0 and apart.base_pairs == []  # GG lost twice
+
+
 def test_the_best_window_is_explained(toy):
     """Beyond the model's window of 10 nt: positions are those of the target as given."""
     toy.stride = 1
@@ -211,13 +264,14 @@ def test_contributions_add_up(name, pairs, hairpins):
         assert abs(error) <= gradients.TOLERANCE * max(1, abs(each.logit - baseline))
 
 
-@pytest.mark.parametrize("name", ["dmiso", "duplex", "dnnpremir_cnn", "seed"])
-def test_company_and_batch_size_do_not_matter(name, pairs, hairpins):
+@pytest.mark.parametrize("name", [*models.bundled(), *WITHOUT_WEIGHTS])
+def test_company_and_batch_size_do_not_matter(name, pairs, hairpins, monkeypatch):
+    monkeypatch.setattr(interpret, "AT_ONCE", 2)
     model = models.load(name)
-    examples = hairpins.iloc[:5] if model.inputs == models.HAIRPIN else pairs.iloc[:18]
+    examples = hairpins.iloc[:3] if model.inputs == models.HAIRPIN else pairs.iloc[[1, 2, 15]]
     methods = ["mask", "mutate", *["gradient"] * model.soft]
     together = list(interpret.explain(model, examples, methods=methods))
-    for row in (0, len(examples) - 1):
+    for row in (1, 2):
         alone = only(interpret.explain(model, examples.iloc[[row]], methods=methods, batch_size=7))
         for one, other in zip(alone.strands, together[row].strands, strict=True):
             for method in methods:
@@ -341,6 +395,7 @@ def test_what_does_not_add_up_is_not_shown(caplog):
     assert np.isnan(found.values(found.strands[0], "gradient")[:10]).all()
     assert abs(found.completeness_errors["gradient"]) > gradients.TOLERANCE
     assert "toy: integrated gradients of 1 of 1 do not add up to the logit, left empty" in caplog.text
+    assert math.isnan(interpret.agreement(model, model, table(), method="gradient").value)
 
 
 def test_no_gradients_is_one_line():
@@ -434,6 +489,25 @@ def test_explain_one_pair(run, tmp_path):
     }
     columns = ["mirna_position", "mirna_nucleotide", "target_position", "target_nucleotide", "interaction"]
     assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == columns
+
+
+def test_explain_a_hairpin(run, tmp_path):
+    """Of the letters as they are, and folded anew; a map of the hairpin; pictures of three kinds."""
+    changes = []
+    for option in ("--refold --no-map --draw 0", "--pdf"):
+        out, _ = run(f"explain hairpin --hairpin stem=GGGAGGCUCUGAAAACAGAGCCUCCC {option} -o out")
+        assert "paired: with a nt changed" in out
+        changes.append(pd.read_csv(tmp_path / "out" / "nucleotides.tsv", sep="\t")["mutate_change"])
+    assert (changes[0] != changes[1]).mean() > 0.5
+    names = ["hairpin_position", "hairpin_nucleotide", "other_hairpin_position", "other_hairpin_nucleotide"]
+    assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == [*names, "interaction"]
+    assert (tmp_path / "out" / "hairpin.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "out" / "map.pdf").is_file()
+
+
+def test_nothing_but_n_is_drawn(run):
+    out, _ = run("explain dnnpremir_cnn --hairpin NNNNNNNN --method mask --no-map -o out")
+    assert out == ""
 
 
 def test_explain_a_table_in_dna(run, tmp_path, pairs):
