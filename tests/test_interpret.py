@@ -199,6 +199,16 @@ def test_the_seed_is_seen_and_said(toy):
     assert profile.loc[("mirna", "mutate", "logit", 3), ["n", "mean", "sd"]].tolist() == [9, -1, 0]
 
 
+def test_mean_and_spread_by_position():
+    """Changes -1 and -3 of a run that both have: mean -2, standard deviation root 2; a run of the longer miRNA only."""
+    tally = interpret.Tally(["mask"])
+    for masked in ([-1.0, 0.0], [-3.0]):
+        strand = interpret.Strand("mirna", "ACGU" + "A" * (len(masked) - 1), masked=np.array(masked))
+        tally.add(interpret.Explanation(0, (strand.sequence,), 0.0, (strand,)))
+    logits = tally.profile().query("measure == 'logit'")[["position", "n", "mean", "sd"]]
+    assert logits.to_numpy().tolist() == [[0, 2, -2, pytest.approx(math.sqrt(2))], [1, 1, 0, 0]]
+
+
 def test_the_interval_is_over_groups():
     """Three groups of 1, 1 and 2 examples; the mean over examples, the interval from resamples of groups."""
     values, groups = np.array([1.0, 3.0, 5.0, 5.0]), np.array([0, 1, 2, 2])
