@@ -391,6 +391,27 @@ def test_deeplift_where_its_rule_holds_and_one_line_where_not(pairs):
         list(interpret.explain(models.load("mitar"), pairs.iloc[:2], methods=["deeplift"]))
 
 
+def test_what_the_model_does_not_look_at_contributes_nothing():
+    """Of 24 nt it reads 22: an A gives 1 less the quarter of the baseline, any other letter takes the quarter."""
+    model, given = Rectified().eval(), table(mirna="C" * 21 + "AAA", target="GGGACGUACG")
+    for method in ("gradient", "deeplift"):
+        found = only(interpret.explain(model, given, methods=[method]))
+        np.testing.assert_allclose(found.values(found.strands[0], method), [-0.25] * 21 + [0.75, 0, 0], atol=1e-6)
+
+
+class Turned(Rectified):
+    """Reads the target from its 3' end."""
+
+    def encode(self, mirnas, targets):
+        return super().encode(mirnas, [target[::-1] for target in targets])
+
+
+def test_contributions_are_those_of_the_nt_wherever_the_codes_have_it():
+    found = only(interpret.explain(Turned().eval(), table(target="GGGACGUACG"), methods=["gradient"]))
+    expected = [-0.75, -0.75, -0.75, 0.25, -0.75, -0.75, 1.25, 0, 0, 0]
+    np.testing.assert_allclose(found.values(found.strands[1], "gradient"), expected, atol=1e-6)
+
+
 class Jumpy(Toy):
     """What no path of 256 points can follow."""
 
