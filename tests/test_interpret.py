@@ -479,6 +479,21 @@ def test_the_files_of_a_set(tmp_path):
         explanations.write(Toy().eval(), pairs, tmp_path, methods=["mask"], export=True)
 
 
+def test_what_is_exported(tmp_path):
+    """Of mutants: a letter of a base pair is 3/4 above the mean of all four. What does not add up is left out."""
+    pairs = pd.concat([table(target=text) for text in ("GGG" + reverse_complement(LET7[1:8]), "AC")])
+    for model, methods, n in ((Toy(), ["mutate"], 2), (Jumpy(), ["gradient"], 0)):
+        said, _ = explanations.write(model.eval(), pairs, tmp_path, methods=methods, export=True, drawings=0)
+        letters, contributions = (np.load(tmp_path / f"{name}.npz")["arr_0"] for name in ("ohe", "shap"))
+        assert len(letters) == len(contributions) == n
+        assert said[-1].startswith(f"export: targets of {n} of 2 examples")
+        assert ("modisco" in said[-1]) == (n > 0)
+        if n:
+            worth = (letters * contributions).sum(1)
+            assert worth.tolist() == [[0] * 3 + [0.75] * 7, [0] * 10]
+            assert letters.sum((1, 2)).tolist() == [10, 2]
+
+
 def test_the_drawing_has_every_nucleotide_once(pairs):
     model = models.load("rnaduplex")
     for found in interpret.explain(model, pairs.iloc[:30], methods=["mask"]):
