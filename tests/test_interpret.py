@@ -535,7 +535,9 @@ def test_explain_one_pair(run, tmp_path):
         file.name for file in (tmp_path / "out").iterdir()
     }
     columns = ["mirna_position", "mirna_nucleotide", "target_position", "target_nucleotide", "interaction"]
-    assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == columns
+    both = pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")
+    assert list(both) == columns
+    assert both["target_position"].unique().tolist() == list(range(3, 11))
 
 
 def test_explain_a_hairpin(run, tmp_path):
