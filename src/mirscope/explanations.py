@@ -221,9 +221,10 @@ class _Export:
     def told(self, n: int, folder: Path) -> str:
         """How many were written, and what to do with them."""
         longest = max(map(len, self.letters), default=0)
-        told = f"export: {self.strand}s of {len(self.letters):,} of {n:,} examples, up to {longest} nt; try"
+        told = f"export: {self.strand}s of {len(self.letters):,} of {n:,} examples, up to {longest} nt"
         files = f"-s {folder / 'ohe.npz'} -a {folder / 'shap.npz'} -o {folder / 'motifs.h5'}"
-        return f"{told}: modisco motifs {files} -n 2000 -w {longest} -z 8 -t 8 -f 2 -g 2"
+        way = f"; try: modisco motifs {files} -n 2000 -w {longest} -z 8 -t 8 -f 2 -g 2"
+        return told + way * bool(self.letters)
 
     def write(self, folder: Path) -> list[Path]:
         """`ohe.npz` and `shap.npz`: arrays (n, 4, length), A C G U, 0 beyond the end of short sequences."""

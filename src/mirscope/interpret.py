@@ -173,18 +173,15 @@ def explain(
         for row, (texts, (logit, edited)) in enumerate(zip(block.texts, block.ask(edits), strict=True)):
             strands = []
             for place, (name, text, logits) in enumerate(zip(names, texts, edited, strict=False)):
-                of_masks, of_mutants = np.split(logits, [len(masked(text, k)) if "mask" in chosen else 0])
-                by_letter = np.full((len(text), len(LETTERS)), logit)
-                if "mutate" in chosen:
-                    by_letter[~is_own(text)] = of_mutants
+                n_masks = len(masked(text, k)) if "mask" in chosen else 0
                 strands.append(
                     Strand(
                         name,
                         text,
                         block.starts[row] if name == "target" else 0,
-                        of_masks if "mask" in chosen else None,
-                        by_letter if "mutate" in chosen else None,
-                        {method: found[row][place] for method, (found, _) in by_gradient.items()},
+                        masked=logits[:n_masks] if "mask" in chosen else None,
+                        mutated=_by_letter(text, logit, logits[n_masks:]) if "mutate" in chosen else None,
+                        contributions={method: found[row][place] for method, (found, _) in by_gradient.items()},
                     )
                 )
             n_bad += any(np.isnan(own).any() for strand in strands for own in strand.contributions.values())
@@ -193,6 +190,13 @@ def explain(
     if n_bad:
         told = "%s: integrated gradients of %d of %d do not add up to the logit, left empty"
         log.warning(told, models.named(model), n_bad, len(examples))
+
+
+def _by_letter(text: str, logit: float, of_mutants: Array) -> Array:
+    """Logits with each of A C G U at each place (L, 4), of those of `mutants`."""
+    found = np.full((len(text), len(LETTERS)), logit)
+    found[~is_own(text)] = of_mutants
+    return found
 
 
 def possible(model: Model, methods: Sequence[str]) -> tuple[Method, ...]:
