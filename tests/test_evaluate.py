@@ -414,7 +414,7 @@ def test_command_tells_files_of_one_name_apart(run, tmp_path, pairs):
     report = json.loads((tmp_path / "out.json").read_text())
     assert [row["predictor"] for row in report["predictors"]][:2] == ["a/model.safetensors", "b/model.safetensors"]
     _, err = run("evaluate seed pairs.tsv --against mitar --against seed --threads 1", code=2)
-    assert err == "mirscope: seed is to be compared with itself\n"
+    assert err == "mirscope: model seed is given twice\n"
 
 
 def test_command_by_gene(run, tmp_path, pairs):

@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},
     {"heatmap", "enrich", "variants", "discover", "interpret"},
-    {"activations", "clusters", "pair_report"},
+    {"activations", "clusters", "pair_report", "evaluation_report"},
     {"motifs"},
     {"experiment"},
     {"cli"},

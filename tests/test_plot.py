@@ -103,19 +103,19 @@ def test_sites_stand_where_they_are():
 
 
 def test_sites_of_one_mirna():
-    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_id="miR-16")
+    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_ids=["miR-16"])
     assert bars(ax) == [(100, 150, 0)]
     assert labels(ax) == ["6mer"]
 
 
 def test_higher_scores_are_darker():
-    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_id="let-7a")
+    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_ids=["let-7a"])
     colours = next(c for c in ax.collections if type(c).__name__ == "PolyCollection").get_facecolors()
     assert colours[0][:3].sum() < colours[1][:3].sum()
 
 
 def test_no_site(tmp_path):
-    ax = plot.sites(SITES, target_id="utr9", length=300, mirna_id="let-7a")
+    ax = plot.sites(SITES, target_id="utr9", length=300, mirna_ids=["let-7a"])
     assert [text.get_text() for text in ax.texts] == ["no site"]
     plot.save(ax, tmp_path / "x.png")
 
