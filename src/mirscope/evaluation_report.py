@@ -64,7 +64,7 @@ def _short(evaluation: Evaluation) -> list[Part]:
 
 def _measures(evaluation: Evaluation) -> Table:
     rows = evaluate.records(evaluation.table)
-    names = [f"{row['predictor']}\n{', '.join(filter(None, (row['kind'], row['fitted_on'])))}" for row in rows]
+    names = [f"{row['predictor']}\n{'; '.join(filter(None, (row['kind'], row['fitted_on'])))}" for row in rows]
     measures = {title: [_cell(row, name) if row["n"] else "–" for row in rows] for name, title in SHOWN.items()}
     caption = (
         f"Below each figure its 95 % interval ({evaluation.n_resamples:,} bootstrap resamples), below each floor what "
@@ -76,7 +76,7 @@ def _measures(evaluation: Evaluation) -> Table:
 
 def _cell(row: dict[str, Any], name: str, *, sign: str = "") -> str:
     text = evaluate.cell(row, name, sign=sign)
-    return "–" if text == "-" else text.replace("-", "−")
+    return "–" if text == "-" else text.replace("-", "−").replace("–−", " to −")
 
 
 def _comparison(evaluation: Evaluation) -> Table:

@@ -160,7 +160,7 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.2g} %" if 0 < percent < 10 else f"{percent:.0f} %"
 
 
-_NUMBER = re.compile(r"–|[<+−-]?\s?\d*\.?\d+([Ee][+-]\d+)?( %)?(\n.*)?")
+_NUMBER = re.compile(r"|–|[<+−-]?\s?\d*\.?\d+([Ee][+-]\d+)?( %)?(\n.*)?")
 """A number or a share, and an interval or so below it; or none."""
 
 

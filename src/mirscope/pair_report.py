@@ -121,9 +121,9 @@ def look(
     table = scan.scan(network, [mirna], transcripts, report=report, **how)
     rate, is_least = np.nan, False
     if background:
-        least = scan.least_logits(network, [mirna], transcripts, **how).astype(np.float32)
-        rate = given.fp_per_kb or float(background.fp_per_kb(np.zeros(1, np.int64), least)[0])
-        is_least = given.candidates == "peaks" and bool((least < background.logits[0]).all())
+        least = scan.least_logits(network, [mirna], transcripts, **how)[0]
+        rate = given.fp_per_kb or background.rate(0, least)
+        is_least = given.candidates == "peaks" and bool((least < background.logits[0]).all())  # weaker ones are dropped
     own = table[table["target_id"] == target.record.id]
     by = {"fp_per_kb": True, "score": False} if background else {"score": False}
     own = own.sort_values([*by], ascending=[*by.values()], kind="stable", ignore_index=True)
@@ -216,13 +216,13 @@ def _words(name: str, found: Found) -> str:
     own, settings = found.sites, found.settings
     called = f"{settings.fp_per_kb:g} false sites per kb" if settings.fp_per_kb else f"score {settings.threshold:g}"
     many = "no site" if own.empty else "1 site" if len(own) == 1 else f"{len(own):,} sites"
-    told = f"{name} calls {many} at {called}; "
+    told = f"{name} calls {many} at {called}"
     if not settings.background:
-        told += "how many come by chance was not counted."
+        told += "; how many come by chance was not counted."
     elif len(own) and poisson.sf(len(own) - 1, found.by_chance) > 0.05:
-        told += f"{_chance(found)} are expected by chance: so many calls tell nothing."
+        told += f", not clearly more than the {_chance(found)} expected by chance."
     else:
-        told += f"{_chance(found)} are expected by chance."
+        told += f", where {_chance(found)} are expected by chance."
     if own.empty:
         return told
     best = own.iloc[0]
@@ -323,7 +323,7 @@ def _trust(name: str, network: Model) -> list[Part]:
     else:
         told += " Its scores need not be probabilities"
     told += "."
-    card = _card_tables(network)
+    card = _card(network)
     if _FLOORS not in card:
         how = f"mirscope evaluate {name} DATA measures it beside them, on labelled pairs"
         return [f"{told} Its floors are not known: {how}."]
@@ -339,29 +339,29 @@ def _trust(name: str, network: Model) -> list[Part]:
         "energy alone reach on the same pairs."
     )
     parts.append(Table(floors, caption))
-    calls = {title: card[title] for title in _CALLS if title in card}
-    return parts + [Table(table, f"{name}: {title[0].lower()}{title[1:]}.") for title, table in calls.items()]
+    calls = [(title, *card[title]) for title in _CALLS if title in card]
+    return parts + [Table(table, f"{name}, {title[0].lower()}{title[1:]}. {text}") for title, text, table in calls]
 
 
-def _with_floors(name: str, card: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _with_floors(name: str, card: Mapping[str, tuple[str, pd.DataFrame]]) -> pd.DataFrame:
     """The card's floors, a set of pairs a row, after the model's own AUROC there."""
-    figures = card[_FIGURES]
+    figures, floors = card[_FIGURES][1], card[_FLOORS][1].copy()
     if "weights" in figures:
         figures = figures[figures["weights"] == name]
-    floors = card[_FLOORS].copy()
-    own = floors["pairs"].map(figures.set_index("pairs")["AUROC"])
+    own = floors["pairs"].map(figures.set_index("pairs")["AUROC"]).fillna("")
     floors.insert(1, name, own.str.replace("[", "(").str.replace("]", ")").str.replace(", ", "–"))
-    return floors[own.fillna("") != ""].reset_index(drop=True)
+    return floors[own != ""].reset_index(drop=True)
 
 
-def _card_tables(network: Model) -> dict[str, pd.DataFrame]:
-    """The first table of each section of the model card, by the section's title; values are text."""
+def _card(network: Model) -> dict[str, tuple[str, pd.DataFrame]]:
+    """Of each section of the model card, by its title, the text before its first table, and that; values are text."""
     found = {}
     for section in models.card(network).split("\n## ")[1:]:
-        title, *lines = section.splitlines()
+        title, *lines = section.replace("`", "").splitlines()
+        text = " ".join(takewhile(lambda line: not _is_row(line), lines))
         table = takewhile(_is_row, dropwhile(lambda line: not _is_row(line), lines))
-        header, *rows = [[cell.strip(" `") for cell in line.strip()[1:-1].split("|")] for line in table] or [[]]
-        found[title] = pd.DataFrame(rows[1:], columns=header, dtype=str)
+        header, *rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in table] or [[]]
+        found[title] = text.strip(), pd.DataFrame(rows[1:], columns=header, dtype=str)
     return found
 
 

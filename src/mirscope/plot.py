@@ -168,7 +168,7 @@ def sites(
         ax.plot([0, length], [y, y], color="#B0B0B0", linewidth=1, zorder=1, solid_capstyle="butt")
         own = rows[rows["mirna_id"] == mirna]
         if own.empty:
-            ax.annotate("no site", (0.5 * length, y - 0.1), ha="center", va="bottom", color="#404040", fontsize=8)
+            ax.annotate("no site", (0.5 * length, y - 0.1), ha="center", va="bottom", color="#404040", fontsize=9)
             continue
         spans = list(zip(own["start"], own["end"] - own["start"], strict=True))
         ax.broken_barh(
@@ -612,7 +612,10 @@ def _letters(ax: Axes, letters: pd.Series, heights: NDArray[np.float64]) -> None
     for x, (letter, height) in enumerate(zip(letters, heights, strict=True)):
         if letter in matrix and np.isfinite(height):
             matrix.loc[x, letter] = height
-    logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    if matrix.to_numpy().any():
+        logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    else:
+        ax.axhline(0, color="black", linewidth=0.4)
     if np.isnan(heights[letters.to_numpy() != ""]).any():
         ax.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7, color=_GREY)
 

@@ -152,6 +152,12 @@ def bar(title: str, total: int | None, quiet: bool) -> Iterator[Any]:
         yield lambda n: progress.advance(task, n)
 
 
+def expect_place(path: Path | None) -> None:
+    """Raise `InputError`, before the work is done, where a file is to be written to a folder that is not there."""
+    if path and not path.absolute().parent.is_dir():
+        raise InputError("no such folder", path=path.parent)
+
+
 @contextlib.contextmanager
 def spooled(path: Path) -> Iterator[Path]:
     """The path; of stdin or a pipe, a file with what it gave, since it is read more than once."""

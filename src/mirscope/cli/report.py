@@ -27,6 +27,7 @@ from mirscope.cli.common import (
     app,
     bar,
     begin,
+    expect_place,
     known_genes,
     load,
     names_of,
@@ -105,8 +106,7 @@ def report(
     )
     for network in networks.values():
         scan.settle(settings, network)
-    if not output.absolute().parent.is_dir():
-        raise InputError("no such folder", path=output.parent)
+    expect_place(output)
     query, notes = _mirna(mirna, mirnas, rejected) if mirnas else (typed(mirna, "MIRNA"), [])
     known = known_genes(genes, gtf)
     with spooled(transcripts) as path:

@@ -31,6 +31,7 @@ from mirscope.cli.common import (
     app,
     bar,
     begin,
+    expect_place,
     known_genes,
     load,
     names_of,
@@ -348,6 +349,7 @@ def evaluate(
     from mirscope import datasets, evaluation_report, models, predict
     from mirscope import evaluate as library
 
+    expect_place(report)
     given = [model, *(against or [])]
     networks = {name: models.load(each).to(predict.device()) for name, each in zip(names_of(given), given, strict=True)}
     name, network = next(iter(networks.items()))
