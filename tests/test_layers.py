@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluate", "scan", "audit", "hairpins"},
     {"compare"},
     {"heatmap", "enrich", "variants", "discover", "interpret"},
-    {"activations", "clusters", "pair_report", "explanations"},
+    {"activations", "clusters", "pair_report", "evaluation_report", "explanations"},
     {"motifs"},
     {"experiment"},
     {"cli"},
