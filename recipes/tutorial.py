@@ -3,7 +3,7 @@
     python recipes/tutorial.py
 
 scans 790 human 3'UTRs for sites of let-7a and miR-21, holds the genes against two experiments, explains known targets
-and 150 pairs that bind by five models, into results/tutorial; docs/images/tutorial_*.svg are its pictures.
+and 150 pairs that bind by six models, into results/tutorial; docs/images/tutorial_*.svg are its pictures.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ KNOWN = {
     "hsa-let-7a-5p": {"NM_004359": "CDC34", "NM_006546": "IGF2BP1", "NM_000875": "IGF1R"},
     "hsa-miR-21-5p": {"NM_000251": "MSH2", "NM_020651": "PELI1", "NM_003242": "TGFBR2", "NM_006763": "BTG2"},
 }
-"""Targets that single-gene experiments have confirmed, of those whose 3'UTR is in the set."""
+"""Targets that single-gene experiments have confirmed (docs/tutorial.md), of those whose 3'UTR is in the set."""
+NAMED = "deepmirnatar"
+"""Sites by symbol of their gene: who holds them is that gene."""
 EXPERIMENTS = {"hsa-let-7a-5p": "E30", "hsa-miR-21-5p": "E27"}
 """Overexpression of let-7c (the seed of let-7a) and of miR-21 in HeLa cells."""
 TOP = 30
-MODELS = ("duplex", "seed", "dmiso", "mitar", "published")
+MODELS = ("duplex", "seed", "dmiso", "dmiso_chimeras", "mitar", "published")
 PAIRS = "clash_hejret2023_realseq:test"
 N_PAIRS = 150
 
@@ -42,7 +44,11 @@ def main() -> None:
     print(genes.groupby("mirna_id").head(3).to_string())
     print(experiments(sites, genes).to_string())
 
-    pairs = known(sites, {record.id: record.sequence for record in io.iter_fasta(transcripts, unique=False)})
+    sequences = {record.id: record.sequence for record in io.iter_fasta(transcripts, unique=False)}
+    found = names(sequences)
+    print(found.to_string())
+    io.write_tsv(found, folder / "names.tsv", list(found.columns))
+    pairs = known(sites, sequences)
     print(pairs.drop(columns=["mirna_seq"]).to_string())
     io.write_table(pairs, folder / "known.tsv")
     for row in pairs.to_dict("records"):
@@ -75,6 +81,18 @@ def main() -> None:
 def run(*command: str) -> None:
     """A command of mirscope, which must succeed."""
     assert cli.main([*command, "--quiet"]) == 0, command
+
+
+def names(sequences: dict[str, str]) -> pd.DataFrame:
+    """Of each known target, and of HMGA2, the sites listed by its symbol and how many of them its transcript holds."""
+    listed = datasets.load_pairs(NAMED).query("label == 1").drop_duplicates(["gene_id", "target_seq"])
+    transcripts = {name: gene for targets in KNOWN.values() for name, gene in targets.items()} | {"NM_003484": "HMGA2"}
+    rows = []
+    for transcript, gene in transcripts.items():
+        own = listed[listed["gene_id"] == gene]["target_seq"]
+        holders = sorted(name for name, text in sequences.items() if any(site in text for site in own))
+        rows.append((gene, transcript, len(own), sum(site in sequences[transcript] for site in own), ",".join(holders)))
+    return pd.DataFrame(rows, columns=["gene", "transcript", "sites", "held", "holders"])
 
 
 def known(sites: pd.DataFrame, sequences: dict[str, str]) -> pd.DataFrame:

@@ -39,6 +39,14 @@ def test_equal_sites_all_count():
     assert background.fp_per_kb(MIRNA, np.array([0.0], np.float32)) == pytest.approx(10)  # of all, below all
 
 
+def test_sites_called_are_counted():
+    background = Background((np.array([3, 2, 2, 1], np.float32), np.empty(0, np.float32)), n_kb=2.0)
+    assert [background.rate(0, least) for least in (2.5, 2.0, 1.5, -9.0)] == [0.5, 1.5, 1.5, 2.0]
+    [beyond] = background.fp_per_kb(MIRNA, np.array([4.0], np.float32))
+    assert background.rate(0, 4.0) == beyond < 0.5
+    assert background.rate(1, 0.0) == pytest.approx(1 / 2)
+
+
 def test_a_mirna_without_shuffled_sites_has_at_most_one():
     background = Background((np.empty(0, np.float32),), n_kb=50.0)
     assert background.fp_per_kb(MIRNA, np.array([1.0], np.float32)) == pytest.approx(1 / 50)

@@ -159,7 +159,7 @@ def test_table_is_whole_at_any_width(evaluation, width):
 
 
 def test_numbers_are_short():
-    shown = [evaluate._short(x) for x in (0.9771, 1.0, 0.99996, -0.12, 0.0, 0.0004, -1.0)]
+    shown = [evaluate.short(x) for x in (0.9771, 1.0, 0.99996, -0.12, 0.0, 0.0004, -1.0)]
     assert shown == [".977", "1.000", "1.000", "-.120", ".000", ".000", "-1.000"]
 
 
@@ -284,7 +284,7 @@ def test_scores_to_compare_are_checked():
     ("value", "text"), [(0.5, "0.5"), (0.0123, "0.012"), (1e-4, "0.0001"), (3.2e-9, "3e-09"), (0, "< 1e-300")]
 )
 def test_p_is_short(value, text):
-    assert evaluate._p(value) == text
+    assert evaluate.p_value(value) == text
 
 
 # Genes
@@ -414,7 +414,7 @@ def test_command_tells_files_of_one_name_apart(run, tmp_path, pairs):
     report = json.loads((tmp_path / "out.json").read_text())
     assert [row["predictor"] for row in report["predictors"]][:2] == ["a/model.safetensors", "b/model.safetensors"]
     _, err = run("evaluate seed pairs.tsv --against mitar --against seed --threads 1", code=2)
-    assert err == "mirscope: seed is to be compared with itself\n"
+    assert err == "mirscope: model seed is given twice\n"
 
 
 def test_command_by_gene(run, tmp_path, pairs):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mirscope import interpret, models, plot, predict, rna, train
+from mirscope import explanations, gradients, interpret, models, plot, predict, rna, train
 from mirscope.errors import InputError, UsageError
 from mirscope.models import Model, _letters
 from mirscope.rna import reverse_complement
@@ -108,13 +108,66 @@ def test_base_pairs_are_the_interactions(toy):
     np.testing.assert_array_equal(found.change, expected)
 
 
+class Stem(Model):
+    """+1 for each base pair of the structure, +1 more where its letters are C and G."""
+
+    inputs = models.HAIRPIN
+    lengths = (30, 30)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name, self.config, self.provenance = "stem", None, {}
+
+    def columns(self, examples):
+        hairpins = examples["hairpin_seq"].tolist()
+        return hairpins, [rna.fold(hairpin)[0] for hairpin in hairpins]
+
+    def encode(self, hairpins, structures):
+        return torch.from_numpy(rna.encode(hairpins, 30)), torch.from_numpy(rna.encode_structures(structures, 30))
+
+    def forward(self, hairpin, structure):
+        found = []
+        for letters, signs in zip(hairpin.tolist(), structure.tolist(), strict=True):
+            pairs = rna.base_pairs("".join(".()."[sign] for sign in signs))
+            strong = [{"ACGUN"[letters[i]], "ACGUN"[letters[j]]} == {"C", "G"} for i, j in pairs]
+            found.append(len(pairs) + sum(strong))
+        return torch.tensor(found, dtype=torch.float32)
+
+
+def test_a_hairpin_with_its_structure_and_folded_anew():
+    """GGGG and CCCC pair: 4 base pairs, all strong. Where the structure stays an edit takes the 1 of the letters;
+    folded anew an outer or inner base pair is lost as well, and three strong ones stay; the loop does nothing.
+    """
+    model, hairpin = Stem().eval(), pd.DataFrame({"hairpin_seq": ["GGGGAAAACCCC"]})
+    for refold, lost in ((False, 1), (True, 2)):
+        found = only(interpret.explain(model, hairpin, methods=["mask", "mutate"], k=1, refold=refold))
+        [strand] = found.strands
+        assert found.logit == 8
+        assert found.values(strand, "mask")[[0, 3, 8, 11]].tolist() == [-lost] * 4
+        assert found.values(strand, "mutate")[[0, 11]].tolist() == [-lost] * 2
+        assert found.values(strand, "mask")[5:7].tolist() == found.values(strand, "mutate")[5:7].tolist() == [0, 0]
+    assert found.changes(strand, "mutate")[5].tolist() == [0, 0, 0, 0]
+
+
+def test_the_map_of_a_hairpin():
+    """Masking both nt of a base pair takes 1, as masking either does; a nt is not masked twice."""
+    found = interpret.interactions(Stem().eval(), pd.DataFrame({"hairpin_seq": ["GGGGAAAACCCC"]}))
+    places = np.arange(12)
+    expected = ((places[:, None] + places == 11) & (np.abs(places - 5.5) > 2)).astype(float)
+    np.fill_diagonal(expected, np.nan)
+    np.testing.assert_array_equal(found.change, expected)
+    assert sorted(found.base_pairs) == [(i, 11 - i) for i in (0, 1, 2, 3, 8, 9, 10, 11)]
+    apart = interpret.interactions(Stem().eval(), pd.DataFrame({"hairpin_seq": ["GGGGAAAACCCC"]}), k=2)
+    assert np.isnan(apart.change[0, 1]) and apart.change[0, 2] == 0 and apart.base_pairs == []  # GG lost twice
+
+
 def test_the_best_window_is_explained(toy):
     """Beyond the model's window of 10 nt: positions are those of the target as given."""
     toy.stride = 1
     target = "A" * 13 + "GGG" + reverse_complement(LET7[1:8]) + "AAAAA"
     found = only(interpret.explain(toy, table(target=target), methods=["mask"], k=1))
     assert found.strands[1].start == 13
-    rows = interpret.table([found], table(target=target), ["mask"])
+    rows = explanations.table([found], table(target=target), ["mask"])
     changed = rows[(rows["strand"] == "target") & (rows["mask_change"] == -1)]
     assert changed["position"].tolist() == list(range(16, 23))
     assert "".join(changed["nucleotide"]) == reverse_complement(LET7[1:8])
@@ -144,6 +197,16 @@ def test_the_seed_is_seen_and_said(toy):
     assert said[1].endswith("not visible")
     profile = tally.profile().set_index(["strand", "method", "measure", "position"])
     assert profile.loc[("mirna", "mutate", "logit", 3), ["n", "mean", "sd"]].tolist() == [9, -1, 0]
+
+
+def test_mean_and_spread_by_position():
+    """Changes -1 and -3 of a run that both have: mean -2, standard deviation root 2; a run of the longer miRNA only."""
+    tally = interpret.Tally(["mask"])
+    for masked in ([-1.0, 0.0], [-3.0]):
+        strand = interpret.Strand("mirna", "ACGU" + "A" * (len(masked) - 1), masked=np.array(masked))
+        tally.add(interpret.Explanation(0, (strand.sequence,), 0.0, (strand,)))
+    logits = tally.profile().query("measure == 'logit'")[["position", "n", "mean", "sd"]]
+    assert logits.to_numpy().tolist() == [[0, 2, -2, pytest.approx(math.sqrt(2))], [1, 1, 0, 0]]
 
 
 def test_the_interval_is_over_groups():
@@ -198,26 +261,27 @@ def test_contributions_add_up(name, pairs, hairpins):
         total = sum(each.values(strand, "gradient").sum() for strand in each.strands)
         error = each.completeness_errors["gradient"]
         if math.isnan(total):
-            assert abs(error) > interpret.TOLERANCE
+            assert abs(error) > gradients.TOLERANCE
             continue
         columns = model.encode(*[[text] for text in each.texts])
-        strands = interpret.STRANDS[model.inputs]
+        strands = models.strands(model)
         quarters = torch.tensor([0.25] * 4 + [0.0])
         padding = torch.eye(5)[rna.N]
         soft = [torch.where((part == rna.N)[..., None], padding, quarters) for part in columns[: len(strands)]]
         with torch.no_grad():
             baseline = float(model(*soft, *columns[len(strands) :]))
         assert total - error == pytest.approx(each.logit - baseline, abs=1e-3)
-        assert abs(error) <= interpret.TOLERANCE * max(1, abs(each.logit - baseline))
+        assert abs(error) <= gradients.TOLERANCE * max(1, abs(each.logit - baseline))
 
 
-@pytest.mark.parametrize("name", ["dmiso", "duplex", "dnnpremir_cnn", "seed"])
-def test_company_and_batch_size_do_not_matter(name, pairs, hairpins):
+@pytest.mark.parametrize("name", [*models.bundled(), *WITHOUT_WEIGHTS])
+def test_company_and_batch_size_do_not_matter(name, pairs, hairpins, monkeypatch):
+    monkeypatch.setattr(interpret, "AT_ONCE", 2)
     model = models.load(name)
-    examples = hairpins.iloc[:5] if model.inputs == models.HAIRPIN else pairs.iloc[:18]
+    examples = hairpins.iloc[:3] if model.inputs == models.HAIRPIN else pairs.iloc[[1, 2, 15]]
     methods = ["mask", "mutate", *["gradient"] * model.soft]
     together = list(interpret.explain(model, examples, methods=methods))
-    for row in (0, len(examples) - 1):
+    for row in (1, 2):
         alone = only(interpret.explain(model, examples.iloc[[row]], methods=methods, batch_size=7))
         for one, other in zip(alone.strands, together[row].strands, strict=True):
             for method in methods:
@@ -327,6 +391,27 @@ def test_deeplift_where_its_rule_holds_and_one_line_where_not(pairs):
         list(interpret.explain(models.load("mitar"), pairs.iloc[:2], methods=["deeplift"]))
 
 
+def test_what_the_model_does_not_look_at_contributes_nothing():
+    """Of 24 nt it reads 22: an A gives 1 less the quarter of the baseline, any other letter takes the quarter."""
+    model, given = Rectified().eval(), table(mirna="C" * 21 + "AAA", target="GGGACGUACG")
+    for method in ("gradient", "deeplift"):
+        found = only(interpret.explain(model, given, methods=[method]))
+        np.testing.assert_allclose(found.values(found.strands[0], method), [-0.25] * 21 + [0.75, 0, 0], atol=1e-6)
+
+
+class Turned(Rectified):
+    """Reads the target from its 3' end."""
+
+    def encode(self, mirnas, targets):
+        return super().encode(mirnas, [target[::-1] for target in targets])
+
+
+def test_contributions_are_those_of_the_nt_wherever_the_codes_have_it():
+    found = only(interpret.explain(Turned().eval(), table(target="GGGACGUACG"), methods=["gradient"]))
+    expected = [-0.75, -0.75, -0.75, 0.25, -0.75, -0.75, 1.25, 0, 0, 0]
+    np.testing.assert_allclose(found.values(found.strands[1], "gradient"), expected, atol=1e-6)
+
+
 class Jumpy(Toy):
     """What no path of 256 points can follow."""
 
@@ -339,8 +424,9 @@ def test_what_does_not_add_up_is_not_shown(caplog):
     model = Jumpy().eval()
     found = only(interpret.explain(model, table(target="GGG" + reverse_complement(LET7[1:8])), methods=["gradient"]))
     assert np.isnan(found.values(found.strands[0], "gradient")[:10]).all()
-    assert abs(found.completeness_errors["gradient"]) > interpret.TOLERANCE
+    assert abs(found.completeness_errors["gradient"]) > gradients.TOLERANCE
     assert "toy: integrated gradients of 1 of 1 do not add up to the logit, left empty" in caplog.text
+    assert math.isnan(interpret.agreement(model, model, table(), method="gradient").value)
 
 
 def test_no_gradients_is_one_line():
@@ -369,7 +455,7 @@ def test_examples_stream():
 
 def test_the_files_of_a_set(tmp_path):
     pairs = pd.concat([table(target="GG" + x + reverse_complement(LET7[1:8]), label=[1]) for x in "ACGU"])
-    said, files = interpret.explain_files(Toy().eval(), pairs, tmp_path / "out", export=True, drawings=1, check=True)
+    said, files = explanations.write(Toy().eval(), pairs, tmp_path / "out", export=True, drawings=1, check=True)
     assert {file.name for file in files} == {file.name for file in (tmp_path / "out").iterdir()}
     rows = pd.read_csv(tmp_path / "out" / "nucleotides.tsv", sep="\t")
     assert len(rows) == 4 * (22 + 10)
@@ -383,19 +469,36 @@ def test_the_files_of_a_set(tmp_path):
     np.testing.assert_allclose((letters * contributions).sum(1)[0], [0, 0, 0] + [0.375] * 7, atol=1e-6)
     np.testing.assert_allclose(contributions.sum(1), 0, atol=1e-6)
     assert (tmp_path / "out" / "summary.txt").read_text().splitlines() == said
-    assert said[-1].startswith(
+    assert said[-1].startswith("export: targets of 4 of 4 examples, up to 10 nt")
+    assert said[-2].startswith(
         "randomised weights: rank correlation of the same 4 examples: mask +1.00"
     )  # its weights are one
     with pytest.raises(InputError, match="no examples"):
-        interpret.explain_files(Toy().eval(), pairs[:0], tmp_path)
+        explanations.write(Toy().eval(), pairs[:0], tmp_path)
     with pytest.raises(UsageError, match="an export takes gradients or mutate"):
-        interpret.explain_files(Toy().eval(), pairs, tmp_path, methods=["mask"], export=True)
+        explanations.write(Toy().eval(), pairs, tmp_path, methods=["mask"], export=True)
+
+
+def test_what_is_exported(tmp_path):
+    """Of mutants: a letter of a base pair is 3/4 above the mean of all four. What does not add up is left out."""
+    pairs = pd.concat([table(target=text) for text in ("GGG" + reverse_complement(LET7[1:8]), "AC")])
+    for model, methods, n_pairs, n in ((Toy(), ["mutate"], 2, 2), (Jumpy(), ["gradient"], 1, 0)):
+        some = pairs.iloc[:n_pairs]
+        said, _ = explanations.write(model.eval(), some, tmp_path, methods=methods, export=True, drawings=0)
+        letters, contributions = (np.load(tmp_path / f"{name}.npz")["arr_0"] for name in ("ohe", "shap"))
+        assert len(letters) == len(contributions) == n
+        assert said[-1].startswith(f"export: targets of {n} of {n_pairs} examples")
+        assert ("modisco" in said[-1]) == (n > 0)
+        if n:
+            worth = (letters * contributions).sum(1)
+            assert worth.tolist() == [[0] * 3 + [0.75] * 7, [0] * 10]
+            assert letters.sum((1, 2)).tolist() == [10, 2]
 
 
 def test_the_drawing_has_every_nucleotide_once(pairs):
     model = models.load("rnaduplex")
     for found in interpret.explain(model, pairs.iloc[:30], methods=["mask"]):
-        columns, base_pairs = interpret.facing(found, model)
+        columns, base_pairs = interpret.facing(model, found.texts)
         mirna, target = found.texts
         assert "".join(columns["upper"]) == target
         assert "".join(columns["lower"])[::-1] == mirna
@@ -414,7 +517,7 @@ def test_pictures(pairs, hairpins, tmp_path):
         assert len(figure.axes) == 1 + len(found.strands)
         plot.save(figure, tmp_path / f"{name}.svg")
     both = interpret.interactions(models.load("duplex"), pairs.iloc[[1]])
-    ax = interpret.draw_interactions(both, models.load("duplex"))
+    ax = interpret.draw_interactions(both)
     assert len(ax.patches) > 6  # the base pairs
     plot.save(ax, tmp_path / "map.png")
 
@@ -431,8 +534,29 @@ def test_explain_one_pair(run, tmp_path):
     assert {"duplex.svg", "duplex.png", "map.tsv", "map.svg", "summary.txt", "run.json"} <= {
         file.name for file in (tmp_path / "out").iterdir()
     }
-    columns = ["mirna_position", "target_position", "mirna_nucleotide", "target_nucleotide", "interaction"]
-    assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == columns
+    columns = ["mirna_position", "mirna_nucleotide", "target_position", "target_nucleotide", "interaction"]
+    both = pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")
+    assert list(both) == columns
+    assert both["target_position"].unique().tolist() == list(range(3, 11))
+
+
+def test_explain_a_hairpin(run, tmp_path):
+    """Of the letters as they are, and folded anew; a map of the hairpin; pictures of three kinds."""
+    changes = []
+    for option in ("--refold --no-map --draw 0", "--pdf"):
+        out, _ = run(f"explain hairpin --hairpin stem=GGGAGGCUCUGAAAACAGAGCCUCCC {option} -o out")
+        assert "paired: with a nt changed" in out
+        changes.append(pd.read_csv(tmp_path / "out" / "nucleotides.tsv", sep="\t")["mutate_change"])
+    assert (changes[0] != changes[1]).mean() > 0.5
+    names = ["hairpin_position", "hairpin_nucleotide", "other_hairpin_position", "other_hairpin_nucleotide"]
+    assert list(pd.read_csv(tmp_path / "out" / "map.tsv", sep="\t")) == [*names, "interaction"]
+    assert (tmp_path / "out" / "hairpin.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "out" / "map.pdf").is_file()
+
+
+def test_nothing_but_n_is_drawn(run):
+    out, _ = run("explain dnnpremir_cnn --hairpin NNNNNNNN --method mask --no-map -o out")
+    assert out == ""
 
 
 def test_explain_a_table_in_dna(run, tmp_path, pairs):
@@ -452,7 +576,6 @@ def test_explain_a_table_in_dna(run, tmp_path, pairs):
         (f"seed table.tsv --mirna {LET7}", 2, "either a table or --mirna"),
         ("seed --mirna ACG! --target ACG", 1, "unexpected '!'"),
         ("hairpin --mirna ACG --target ACG", 2, "--hairpin"),
-        ("hairpin --hairpin GGGAAAACCC --map", 2, "hairpin reads no pairs"),
         (f"seed --mirna {LET7} --target ACG --refold", 2, "reads no hairpins"),
         (f"seed --mirna {LET7} --target ACG --method shap", 2, "no method shap"),
         (f"seed --mirna {LET7} --target ACG --check", 2, "no weights"),

@@ -178,7 +178,7 @@ def test_bundled_weights_load_and_have_a_card():
     assert models.bundled()
     for name in models.bundled():
         assert models.load(name).name == name
-        assert models.card(name).startswith(f"# {name}")
+        assert models.card(models.load(name)).startswith(f"# {name}")
         assert (models.WEIGHTS / f"{name}.safetensors").stat().st_size < 1_000_000
 
 

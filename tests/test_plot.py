@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mirscope import plot
@@ -61,6 +62,15 @@ def test_reliability_counts_the_examples():
     assert [text.get_text() for text in ax.texts] == ["1,500", "7"]
 
 
+def test_reliability_counts_the_first_of_several():
+    both = pd.concat([CURVES, CURVES.assign(predictor="other", n=1)])
+    ax = plot.reliability(both)
+    assert [text.get_text() for text in ax.texts] == ["1,500", "7"]
+    assert labels(ax) == ["toy", "other"]
+    FigureCanvasAgg(ax.figure).draw()
+    assert ax.get_legend().get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0  # below the axes
+
+
 @pytest.mark.parametrize("draw", [plot.roc, plot.precision_recall, plot.reliability])
 def test_no_curve_is_said(draw):
     ax = draw(CURVES.iloc[:0])
@@ -103,19 +113,38 @@ def test_sites_stand_where_they_are():
 
 
 def test_sites_of_one_mirna():
-    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_id="miR-16")
+    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_ids=["miR-16"])
     assert bars(ax) == [(100, 150, 0)]
     assert labels(ax) == ["6mer"]
 
 
 def test_higher_scores_are_darker():
-    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_id="let-7a")
+    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_ids=["let-7a"])
     colours = next(c for c in ax.collections if type(c).__name__ == "PolyCollection").get_facecolors()
     assert colours[0][:3].sum() < colours[1][:3].sum()
 
 
+def test_rows_without_a_site_stand_in_their_place():
+    ax = plot.sites(SITES, target_id="utr1", length=300, mirna_ids=["none", "miR-16", "nor", "let-7a"])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["none", "miR-16", "nor", "let-7a"]
+    assert bars(ax) == [(100, 150, 1), (10, 60, 3), (200, 240, 3)]
+    assert [(text.get_text(), round(text.xy[1])) for text in ax.texts] == [("no site", 0), ("no site", 2)]
+
+
+def test_colours_by_rate_of_false_sites():
+    rows = SITES[:3].assign(fp_per_kb=[1e-6, 30.0, 1e-2])
+    ax = plot.sites(rows, target_id="utr1", length=300, by="fp_per_kb")
+    colours = np.concatenate([c.get_facecolors() for c in ax.collections if type(c).__name__ == "PolyCollection"])
+    brightness = colours[:, :3].sum(axis=1)
+    assert brightness[0] < brightness[2] < brightness[1]  # rarely false is dark
+    scale = ax.figure.axes[1]
+    assert [text.get_text() for text in scale.get_yticklabels()] == ["≤ 0.0001", "0.01", "≥ 1"]
+    assert scale.get_ylabel() == "false sites per kb"
+    assert scale.yaxis_inverted()
+
+
 def test_no_site(tmp_path):
-    ax = plot.sites(SITES, target_id="utr9", length=300, mirna_id="let-7a")
+    ax = plot.sites(SITES, target_id="utr9", length=300, mirna_ids=["let-7a"])
     assert [text.get_text() for text in ax.texts] == ["no site"]
     plot.save(ax, tmp_path / "x.png")
 

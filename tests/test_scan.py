@@ -307,6 +307,14 @@ def test_a_seed_scan_cut_short_resumes_to_the_same(model, mirnas, seeded_transcr
     assert json.loads((tmp_path / "cut" / "run.json").read_text())["settings"]["candidates"] == "seed"
 
 
+def test_progress_is_told(model, mirnas, transcripts, monkeypatch):
+    monkeypatch.setattr(scan, "PAIRS_AT_ONCE", 10)
+    done = []
+    scan.scan(model, mirnas, transcripts, report=done.append)
+    assert len(done) > 1
+    assert sum(done) == sum(len(record.sequence) for record in transcripts)
+
+
 def test_no_hits_is_an_empty_table(model, mirnas, transcripts):
     for threads in (1, 2):
         found = scan.scan(model, mirnas, transcripts, settings=scan.Settings(threshold=1), threads=threads)

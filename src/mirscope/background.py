@@ -63,6 +63,12 @@ class Background:
             rates[rows] = np.exp(-np.interp(logits[rows], at, cost) - slope * beyond)
         return rates
 
+    def rate(self, mirna: int, least: float) -> float:
+        """Sites of a miRNA with this logit or a higher one in a kb, as counted; where there is none, as expected."""
+        if n := int((self.logits[mirna] >= least).sum()):
+            return n / self.n_kb
+        return float(self.fp_per_kb(np.array([mirna]), np.array([least], dtype=np.float32))[0])
+
     def least(self, fp_per_kb: float) -> Array:
         """The logit of each miRNA (m,) from which there are so many sites in a kb of shuffled transcript."""
         wanted, least = -np.log(fp_per_kb), np.empty(len(self.logits))

@@ -21,8 +21,6 @@ from rich.text import Text
 from mirscope import floors, io, metrics, negatives, plot, predict, runs, tables
 from mirscope.errors import InputError, TableError, UsageError
 from mirscope.models import HAIRPIN, PAIR, Model, expect
-from mirscope.page import Facts, Note, Page, Part, Picture, Section, Tiles
-from mirscope.page import Table as PageTable
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ KINDS = ("random", "shuffled", "real")
 ALL = "all"
 """`mirna_id` of the rows of `background` that pool the miRNAs."""
 
-_SHOWN = {
+SHOWN = {
     "auroc": "AUROC",
     "average_precision": "AP",
     "accuracy": "accuracy",
@@ -42,11 +40,13 @@ _SHOWN = {
     "brier_loss": "Brier",
     "calibration_error": "ECE",
 }
+"""Measures that are shown, and their names there; all others are in the JSON."""
 COMPARED = ("auroc", "average_precision")
 """Measures in which models are compared."""
 
 _WIDTH = 11  # characters of a column in print
-_SHOWN_MIRNAS = 10
+SHOWN_MIRNAS = 10
+"""With most calls on background windows."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Evaluation:
     def to_json(self) -> str:
         """Strict JSON of all but the curves; what is undefined is null."""
         predictors = []
-        for row in _records(self.table):
+        for row in records(self.table):
             measures = {
                 name: {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
                 for name in metrics.METRICS
@@ -96,14 +96,15 @@ class Evaluation:
             "n_resamples": self.n_resamples,
             "random_state": self.random_state,
             "predictors": predictors,
-            "comparison": _records(self.comparison),
+            "comparison": records(self.comparison),
             "remarks": remarks(self),
-            "background": None if self.background is None else _records(self.background),
+            "background": None if self.background is None else records(self.background),
         }
         return json.dumps(runs.known(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each by the names of its columns."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -318,14 +319,15 @@ def _n_in(pairs: pd.DataFrame, train: pd.DataFrame, by: str) -> int:
     return int(pd.MultiIndex.from_frame(pairs[both]).isin(pd.MultiIndex.from_frame(train[both])).sum())
 
 
-_WHAT = {"pair": "pairs", "gene": "miRNA-gene pairs", "hairpin": "hairpins"}
+WHAT = {"pair": "pairs", "gene": "miRNA-gene pairs", "hairpin": "hairpins"}
+"""What is counted, by `Evaluation.by`."""
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
     """What a reader of the table should not overlook, a sentence each."""
     found = []
     if evaluation.n_in_train:
-        what = _WHAT[evaluation.by]
+        what = WHAT[evaluation.by]
         found.append(f"{evaluation.n_in_train:,} of {evaluation.n:,} {what} are also in the training table.")
     if evaluation.n_positive in (0, evaluation.n):
         found.append(
@@ -340,9 +342,9 @@ def remarks(evaluation: Evaluation) -> list[str]:
         moral = f"this set does not show that the model reads {floor.unseen}"
         if value >= model:
             moral = moral if floor.unseen else "on this set the model adds nothing to it"
-            found.append(f"{floor.title} alone reaches AUROC {_short(value)}, the model {_short(model)}: {moral}.")
+            found.append(f"{floor.title} alone reaches AUROC {short(value)}, the model {short(model)}: {moral}.")
         elif 1 - value >= model and floor.unseen:
-            turned = f"{floor.title} alone, turned round, reaches AUROC {_short(1 - value)}, the model {_short(model)}"
+            turned = f"{floor.title} alone, turned round, reaches AUROC {short(1 - value)}, the model {short(model)}"
             found.append(f"{turned}: {moral}.")
     return found
 
@@ -351,7 +353,7 @@ def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
     """Print the measures, the comparison, the floors, and the remarks; on a narrow terminal as several tables."""
     console = console or Console()
     rows = evaluation.table
-    share = f"{evaluation.n_positive:,} of {evaluation.n:,} {_WHAT[evaluation.by]} are positives"
+    share = f"{evaluation.n_positive:,} of {evaluation.n:,} {WHAT[evaluation.by]} are positives"
     if evaluation.by == "gene":
         share += f", by the best of their {evaluation.n_sites:,} sites"
     learned = rows.loc[(rows["kind"] == "floor") & (rows["n"] > 0), "fitted_on"]
@@ -363,12 +365,12 @@ def print_table(evaluation: Evaluation, console: Console | None = None) -> None:
         style="dim",
         highlight=False,
     )
-    names = list(_SHOWN)
+    names = list(SHOWN)
     room = max(1, (console.width - rows["predictor"].str.len().max() - 1) // _WIDTH)
     size = math.ceil(len(names) / math.ceil(len(names) / room))
     for start in range(0, len(names), size):
         console.print(_rich(evaluation, names[start : start + size]))
-    for row in _records(rows):
+    for row in records(rows):
         if row["n"] == 0:
             console.print(f"{row['predictor']}: {row['fitted_on']}", style="dim", highlight=False)
     if len(evaluation.comparison):
@@ -383,9 +385,9 @@ def _rich(evaluation: Evaluation, names: Sequence[str]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("", no_wrap=True)
     for name in names:
-        table.add_column(_SHOWN[name], justify="right", no_wrap=True)
+        table.add_column(SHOWN[name], justify="right", no_wrap=True)
     n_models = int((evaluation.table["kind"] == "model").sum())
-    for index, row in enumerate(_records(evaluation.table)):
+    for index, row in enumerate(records(evaluation.table)):
         title = Text(row["predictor"], style="bold" if index == 0 else "")
         cells = [Text("-", style="dim")] * len(names) if row["n"] == 0 else [_cell(row, name) for name in names]
         table.add_row(title, *cells)
@@ -395,38 +397,42 @@ def _rich(evaluation: Evaluation, names: Sequence[str]) -> Table:
 
 
 def _print_comparison(evaluation: Evaluation, console: Console) -> None:
-    title = f"difference from {evaluation.name} on the same {_WHAT[evaluation.by]} (+: better)"
+    title = f"difference from {evaluation.name} on the same {WHAT[evaluation.by]} (+: better)"
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     for metric, method in evaluation.comparison[["metric", "method"]].drop_duplicates().itertuples(index=False):
-        table.add_column(_SHOWN[metric], justify="right", no_wrap=True)
+        table.add_column(SHOWN[metric], justify="right", no_wrap=True)
         table.add_column(f"p ({method})", justify="right", no_wrap=True)
     for name, rows in evaluation.comparison.groupby("predictor", sort=False):
         cells: list[Text] = []
-        for row in _records(rows):
+        for row in records(rows):
             values = {"": row["difference"], "_low": row["low"], "_high": row["high"]}
-            cells += [_cell(values, "", sign="+"), Text(_p(row["p"]))]
+            cells += [_cell(values, "", sign="+"), Text(p_value(row["p"]))]
         table.add_row(str(name), *cells)
     console.print(table)
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
     """Two digits, or the power of ten of what is very small."""
     return "-" if math.isnan(value) else f"{value:.2g}" if value >= 1e-4 else f"{value:.0e}" if value else "< 1e-300"
 
 
 def _cell(row: dict[str, Any], name: str, *, sign: str = "") -> Text:
-    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+    value, _, interval = cell(row, name, sign=sign).partition("\n")
+    text = Text(value, style="" if value != "-" else "dim")
+    return text.append(f"\n{interval}", style="dim") if interval else text
+
+
+def cell(row: dict[str, Any], name: str, *, sign: str = "") -> str:
+    """A measure of a row of `Evaluation.table`, and its interval in a second line; - for none."""
+    value, low, high = (short(row[name + end], sign) for end in ("", "_low", "_high"))
+    return value if "-" in (value, low) else f"{value}\n{low}–{high}"
+
+
+def short(value: float, sign: str = "") -> str:
+    """Three decimals without a leading zero, - for none; with the sign + also those above 0 have theirs."""
     if math.isnan(value):
-        return Text("-", style="dim")
-    cell = Text(_short(value, sign))
-    if not math.isnan(low):
-        cell.append(f"\n{_short(low, sign)}–{_short(high, sign)}", style="dim")
-    return cell
-
-
-def _short(value: float, sign: str = "") -> str:
-    """Three decimals without a leading zero; with the sign + also those above 0 have theirs."""
+        return "-"
     text = f"{value:{sign}.3f}"
     return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
@@ -539,12 +545,11 @@ def print_background(table: pd.DataFrame, console: Console | None = None) -> Non
     """Print the calls of `background`: all miRNAs together, then those with the most calls on real windows."""
     console = console or Console()
     if "mirna_id" not in table:
-        counts = ", ".join(f"{row['calls']:,} of {row['n']:,} {row['kind']}" for row in _records(table))
+        counts = ", ".join(f"{row['calls']:,} of {row['n']:,} {row['kind']}" for row in records(table))
         console.print(f"hairpins called that are no pre-miRNAs: {counts}", highlight=False)
         return
-    wide = table.pivot(index="mirna_id", columns="kind", values=["rate", "calls_per_kb"])
-    each = table[(table["kind"] == "real") & (table["mirna_id"] != ALL)]
-    order = each.sort_values("calls", ascending=False, kind="stable")["mirna_id"]
+    order = most_called(table)
+    wide: Any = table.pivot(index="mirna_id", columns="kind", values=["rate", "calls_per_kb"])
     shown = Table(
         box=None, padding=(0, 1, 0, 0), header_style="bold", title="calls on background windows", title_justify="left"
     )
@@ -552,12 +557,18 @@ def print_background(table: pd.DataFrame, console: Console | None = None) -> Non
     for what in ("rate", "per kb"):
         for kind in KINDS:
             shown.add_column(f"{kind}\n{what}", justify="right", no_wrap=True)
-    for mirna in [ALL, *order[:_SHOWN_MIRNAS]]:
-        rates = [_short(wide.loc[mirna, ("rate", kind)]) for kind in KINDS]
+    for mirna in [ALL, *order[:SHOWN_MIRNAS]]:
+        rates = [short(wide.loc[mirna, ("rate", kind)]) for kind in KINDS]
         shown.add_row(mirna, *rates, *(f"{wide.loc[mirna, ('calls_per_kb', kind)]:.1f}" for kind in KINDS))
     console.print(shown)
-    if len(order) > _SHOWN_MIRNAS:
-        console.print(f"and {len(order) - _SHOWN_MIRNAS:,} miRNAs with no more calls", style="dim", highlight=False)
+    if len(order) > SHOWN_MIRNAS:
+        console.print(f"and {len(order) - SHOWN_MIRNAS:,} miRNAs with no more calls", style="dim", highlight=False)
+
+
+def most_called(table: pd.DataFrame) -> list[str]:
+    """The miRNAs of `background`, those with most calls on real windows first."""
+    each = table[(table["kind"] == "real") & (table["mirna_id"] != ALL)]
+    return each.sort_values("calls", ascending=False, kind="stable")["mirna_id"].tolist()
 
 
 def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None = None) -> list[Path]:
@@ -578,14 +589,15 @@ def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None 
     if plots is None:
         return written
     Path(plots).mkdir(parents=True, exist_ok=True)
-    for picture, ax in _pictures(evaluation).items():
+    for picture, ax in pictures(evaluation).items():
         for kind in ("png", "svg"):
             written.append(Path(plots) / f"{picture}.{kind}")
             plot.save(ax, written[-1])
     return written
 
 
-def _pictures(evaluation: Evaluation) -> dict[str, Axes]:
+def pictures(evaluation: Evaluation) -> dict[str, Axes]:
+    """The curves of all predictors: `roc`, `precision_recall`, and of models `reliability`."""
     drawn = {}
     for picture, draw, metric in (
         ("roc", plot.roc, "auroc"),
@@ -593,51 +605,7 @@ def _pictures(evaluation: Evaluation) -> dict[str, Axes]:
         ("reliability", plot.reliability, "calibration_error"),
     ):
         values = evaluation.table.set_index("predictor")[metric]
-        labels = {name: f"{name}  {_short(value)}" for name, value in values.items() if not math.isnan(value)}
+        labels = {name: f"{name}  {short(value)}" for name, value in values.items() if not math.isnan(value)}
         lines = evaluation.curves.assign(predictor=evaluation.curves["predictor"].replace(labels))
-        drawn[picture] = draw(lines, title=_SHOWN[metric])
+        drawn[picture] = draw(lines, title=SHOWN[metric])
     return drawn
-
-
-_CAPTIONS = {
-    "roc": "ROC: sensitivity as the threshold falls. Floors see part of the question only.",
-    "precision_recall": "Precision and recall; these depend on the share of positives.",
-    "reliability": "Reliability: the share of positives at each mean score; on the diagonal scores are probabilities.",
-}
-
-
-def page(evaluation: Evaluation) -> Page:
-    """The page of an evaluation: words, curves, floors, background calls, settings."""
-    rows = evaluation.table
-    first = rows.iloc[0]
-    interval = f"{_short(first['auroc'])} (95 % {_short(first['auroc_low'])}–{_short(first['auroc_high'])})"
-    what = _WHAT[evaluation.by]
-    short: list[Part] = [
-        f"{evaluation.name} on {evaluation.n:,} {what}, {evaluation.n_positive:,} of them positive: AUROC {interval}.",
-        Tiles({title: first[name] for name, title in _SHOWN.items() if not math.isnan(first[name])}),
-        *(Note(line) for line in remarks(evaluation)),
-    ]
-    columns = rows[["predictor", "kind", "fitted_on", "n", *_SHOWN]].rename(columns=_SHOWN)
-    figures = columns.copy()
-    for title in _SHOWN.values():
-        figures[title] = ["–" if math.isnan(value) else _short(value) for value in columns[title]]
-    sections = [
-        Section("In short", short),
-        Section("Curves", [Picture(ax, _CAPTIONS[name]) for name, ax in _pictures(evaluation).items()]),
-        Section(
-            "The model and its floors",
-            [PageTable(figures, "Floors are what names, composition, seed or energy alone reach on the same ones.")],
-        ),
-    ]
-    if len(evaluation.comparison):
-        sections.append(Section("Compared", [PageTable(evaluation.comparison, "Differences from the model.")]))
-    if evaluation.background is not None:
-        calls = evaluation.background
-        calls = calls[calls["mirna_id"] == ALL] if "mirna_id" in calls else calls
-        caption = "Calls where nothing is known to bind; real ones hold true sites too."
-        sections.append(Section("Background calls", [PageTable(calls, caption)]))
-    run = runs.environment()
-    facts = {"command": " ".join(map(str, run["command"])), "finished": run["finished"], **run["versions"]}
-    settings = {name: getattr(evaluation, name) for name in ("by", "threshold", "n_resamples", "random_state")}
-    sections.append(Section("How this was made", [Facts(facts), "Settings:", Facts(settings)]))
-    return Page(f"Evaluation of {evaluation.name}", f"{evaluation.n:,} {what}", sections)

@@ -1,41 +1,40 @@
 """Why a model scores as it does: what changing a nucleotide does, what gradients give it, which parts of a miRNA count.
 
-Three methods, in logits or scores, for every model of the contract:
+Methods, for every model of the contract:
 
     mask        every run of k nt becomes N (DMISO's way: Talukder et al. 2022)
     mutate      every nucleotide becomes each of the others (saturation mutagenesis)
-    gradient    integrated gradients (Sundararajan et al. 2017) from a mix of all four letters at each place
+    gradient    integrated gradients (Sundararajan et al. 2017)
+    deeplift    DeepLIFT (Shrikumar et al. 2017), where the network is built of what its rule knows
 
-and DeepLIFT, where the network is built of what its rule knows. A change is what an edit makes of a logit or score less
-what it was: below 0 where the nucleotide supports binding. A contribution is the share of the logit that a method gives
-a nucleotide: above 0 where it supports binding. Support is both, above 0 for binding: a contribution, or a change with
-its sign turned.
+A change is what an edit makes of a logit or score less what it was: below 0 where the nucleotide supports binding. A
+contribution is the share of the logit that a gradient method gives a nucleotide: above 0 where it supports binding.
+Support is both, above 0 for binding: a contribution, or a change with its sign turned.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from captum.attr import DeepLift, IntegratedGradients
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.special import expit
 from scipy.stats import rankdata
-from torch import Tensor, nn
+from torch import Tensor
 
-from mirscope import io, models, plot, predict, rna, runs, train
-from mirscope.errors import InputError, UsageError
-from mirscope.models import HAIRPIN, PAIR, Model
+from mirscope import gradients, models, plot, predict, rna, train
+from mirscope.errors import UsageError
+from mirscope.models import PAIR, Model
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +43,9 @@ Method = Literal["mask", "mutate", "gradient", "deeplift"]
 Measure = Literal["logit", "score"]
 METHODS: tuple[Method, ...] = ("mask", "mutate", "gradient")
 """What is done unless asked otherwise."""
-BY_GRADIENT = ("gradient", "deeplift")
-STRANDS: dict[tuple[str, ...], tuple[str, ...]] = {PAIR: ("mirna", "target"), HAIRPIN: ("hairpin",)}
-"""Inputs that are nucleotides."""
 LETTERS = rna.ALPHABET[: rna.N]
 K = 4
 """nt masked at a time."""
-STEPS = (32, 64, 128, 256)
-"""Points on the way of integrated gradients; more where fewer do not add up."""
-TOLERANCE = 0.05
-"""Contributions add up to the difference of the logits within this share of it (of 1, where it is smaller)."""
-ROWS = 512
-"""Points on the ways of integrated gradients in memory at a time."""
 AT_ONCE = 16
 """Examples whose edits are scored together."""
 SEED, SUPPLEMENTARY = (1, 8), (12, 16)
@@ -71,7 +61,7 @@ class Strand:
     """Input of the model: `mirna`, `target` or `hairpin`."""
     sequence: str
     """What the model looks at: of a target longer than its window the best window."""
-    start: int
+    start: int = 0
     """First nt of it in the sequence as given, 0-based."""
     masked: Array | None = None
     """Logits with the run of k nt masked that begins at each place (L - k + 1)."""
@@ -98,20 +88,21 @@ class Explanation:
     @property
     def score(self) -> float:
         """The probability."""
-        return float(_score(np.array(self.logit)))
+        return float(expit(self.logit))
 
     def changes(self, strand: Strand, method: Method, measure: Measure = "logit") -> Array:
         """Of each run (L - k + 1), or for each letter at each place (L, 4)."""
         edited = strand.masked if method == "mask" else strand.mutated
         assert edited is not None
-        return edited - self.logit if measure == "logit" else _score(edited) - self.score
+        return edited - self.logit if measure == "logit" else expit(edited) - self.score
 
     def units(self, strand: Strand, method: Method, measure: Measure = "logit") -> Array:
         """A number for each run (mask: its change) or nucleotide (mutate: the mean of the changes; contributions)."""
-        if method in BY_GRADIENT:
-            return _own(strand.contributions[method], strand.sequence)
+        own = is_own(strand.sequence)
+        if method in gradients.METHODS:
+            return np.asarray(np.where(own, strand.contributions[method], 0).sum(1))
         changes = self.changes(strand, method, measure)
-        return changes if method == "mask" else _mean_of_others(changes, strand.sequence)
+        return changes if method == "mask" else np.asarray(np.where(own, 0, changes).sum(1) / (~own).sum(1))
 
     def values(self, strand: Strand, method: Method, measure: Measure = "logit") -> Array:
         """A number for each nucleotide (L): as `units`; of masked runs the mean of those that cover it."""
@@ -124,6 +115,20 @@ class Explanation:
     def support(self, strand: Strand, method: Method, measure: Measure = "logit") -> Array:
         """`values`, above 0 where a nucleotide supports binding."""
         return self.values(strand, method, measure) * _sign(method)
+
+
+def is_own(sequence: str) -> NDArray[np.bool_]:
+    """Which of A C G U stands at each place (L, 4)."""
+    return np.array(list(sequence), dtype=object)[:, None] == np.array(list(LETTERS), dtype=object)
+
+
+def measures(method: Method) -> tuple[Measure, ...]:
+    """What a method speaks of."""
+    return ("logit",) if method in gradients.METHODS else ("logit", "score")
+
+
+def _sign(method: Method) -> int:
+    return 1 if method in gradients.METHODS else -1
 
 
 def explain(
@@ -151,18 +156,47 @@ def explain(
         UsageError: `k` is below 1, or DeepLIFT's rule does not hold for the network.
         TableError: the model does not read such a table.
     """
-    if k < 1:
-        raise UsageError(f"k is {k}; expected 1 nt or more")
-    chosen, n_bad = possible(model, methods), 0
+    chosen, n_bad, names = possible(model, methods), 0, models.strands(model)
+    _expect_k(k)
     predict.warn_of_long(model, examples)
-    for low in range(0, len(examples), AT_ONCE):
-        block = examples.iloc[low : low + AT_ONCE].reset_index(drop=True)
-        for found in _explain(model, block, chosen, k, _Asking(model, block, refold, batch_size)):
-            yield replace(found, row=low + found.row)
-            n_bad += any(np.isnan(own).any() for strand in found.strands for own in strand.contributions.values())
+
+    def edits(_: str, text: str) -> list[str]:
+        return [*(masked(text, k) if "mask" in chosen else ()), *(mutants(text) if "mutate" in chosen else ())]
+
+    for block in _blocks(model, examples, batch_size, refold=refold):
+        columns = list(zip(*block.texts, strict=True))
+        by_gradient: dict[str, tuple[list[list[Array]], Array]] = {
+            method: gradients.contributions(model, columns, block.numbers, method=method)
+            for method in chosen
+            if method in gradients.METHODS
+        }
+        for row, (texts, (logit, edited)) in enumerate(zip(block.texts, block.ask(edits), strict=True)):
+            strands = []
+            for place, (name, text, logits) in enumerate(zip(names, texts, edited, strict=False)):
+                n_masks = len(masked(text, k)) if "mask" in chosen else 0
+                strands.append(
+                    Strand(
+                        name,
+                        text,
+                        block.starts[row] if name == "target" else 0,
+                        masked=logits[:n_masks] if "mask" in chosen else None,
+                        mutated=_by_letter(text, logit, logits[n_masks:]) if "mutate" in chosen else None,
+                        contributions={method: found[row][place] for method, (found, _) in by_gradient.items()},
+                    )
+                )
+            n_bad += any(np.isnan(own).any() for strand in strands for own in strand.contributions.values())
+            errors = {method: float(missed[row]) for method, (_, missed) in by_gradient.items()}
+            yield Explanation(block.first + row, texts, logit, tuple(strands), errors)
     if n_bad:
         told = "%s: integrated gradients of %d of %d do not add up to the logit, left empty"
         log.warning(told, models.named(model), n_bad, len(examples))
+
+
+def _by_letter(text: str, logit: float, of_mutants: Array) -> Array:
+    """Logits with each of A C G U at each place (L, 4), of those of `mutants`."""
+    found = np.full((len(text), len(LETTERS)), logit)
+    found[~is_own(text)] = of_mutants
+    return found
 
 
 def possible(model: Model, methods: Sequence[str]) -> tuple[Method, ...]:
@@ -174,88 +208,82 @@ def possible(model: Model, methods: Sequence[str]) -> tuple[Method, ...]:
     if unknown := set(methods) - set(get_args(Method)):
         raise UsageError(f"no method {', '.join(sorted(unknown))}; expected some of {', '.join(get_args(Method))}")
     asked = cast("list[Method]", list(dict.fromkeys(methods)))
-    left = tuple(method for method in asked if model.soft or method not in BY_GRADIENT)
-    if len(left) < len(asked):
-        log.warning("%s is no smooth function of letters: no gradients, perturbation only", models.named(model))
+    left = tuple(method for method in asked if model.soft or method not in gradients.METHODS)
     if not left:
         raise UsageError(f"{models.named(model)} has no gradients by letter; ask for mask or mutate")
+    if len(left) < len(asked):
+        log.warning("%s is no smooth function of letters: no gradients, perturbation only", models.named(model))
     return left
-
-
-class _Asking:
-    """Some examples, and the logits of edits of them."""
-
-    def __init__(self, model: Model, block: pd.DataFrame, refold: bool, batch_size: int) -> None:
-        self.model, self.batch_size = model, batch_size
-        self.refold = refold and "structure" in model.inputs
-        self.starts = [0] * len(block)
-        columns = model.columns(block)
-        if model.inputs == PAIR:
-            starts, _, sizes = predict.best_windows(model, block, batch_size=batch_size)
-            self.starts = starts.tolist()
-            cut = [text[at : at + size] for text, at, size in zip(columns[1], starts, sizes, strict=True)]
-            columns = columns[0], cut
-        self.texts: list[tuple[str, ...]] = list(zip(*columns, strict=True))
-        self.numbers = predict.numbers(model, block)
-
-    def edited(self, row: int, **strands: str) -> tuple[int, tuple[str, ...]]:
-        """An example with other texts of some inputs."""
-        own = dict(zip(self.model.inputs, self.texts[row], strict=True)) | strands
-        if self.refold and strands:
-            own["structure"] = rna.fold(own["hairpin"])[0]
-        return row, tuple(own.values())
-
-    def logits(self, edits: Sequence[tuple[int, tuple[str, ...]]]) -> Array:
-        """Logits (n,) of edited examples."""
-        rows = np.array([row for row, _ in edits])
-
-        def inputs(batch: slice) -> list[Tensor]:
-            columns = zip(*(texts for _, texts in edits[batch]), strict=True)
-            return [*self.model.encode(*map(list, columns)), *(column[rows[batch]] for column in self.numbers)]
-
-        return predict.logits(self.model, len(edits), inputs, self.batch_size).astype(np.float64)
-
-
-def _explain(
-    model: Model, block: pd.DataFrame, methods: Sequence[Method], k: int, asking: _Asking
-) -> Iterator[Explanation]:
-    """`explain` of a few examples."""
-    names = STRANDS[model.inputs]
-    edits = [asking.edited(row) for row in range(len(block))]
-    places: list[tuple[int, str, slice, slice]] = []  # of the masks and mutants of each strand
-    for row, texts in enumerate(asking.texts):
-        for name, sequence in zip(names, texts, strict=False):
-            low = len(edits)
-            if "mask" in methods:
-                edits += [asking.edited(row, **{name: text}) for text in masked(sequence, k)]
-            middle = len(edits)
-            if "mutate" in methods:
-                edits += [asking.edited(row, **{name: text}) for text in mutants(sequence)]
-            places.append((row, name, slice(low, middle), slice(middle, len(edits))))
-    logits = asking.logits(edits)
-    by_gradient: dict[str, tuple[list[list[Array]], Array]] = {
-        method: _contributions(model, asking, method) for method in methods if method in BY_GRADIENT
-    }
-    strands: list[list[Strand]] = [[] for _ in range(len(block))]
-    for row, name, masks, changed in places:
-        sequence = asking.texts[row][names.index(name)]
-        start = asking.starts[row] if name == "target" else 0
-        of_masks = logits[masks] if "mask" in methods else None
-        of_mutants = None
-        if "mutate" in methods:
-            of_mutants = np.full((len(sequence), len(LETTERS)), logits[row])
-            of_mutants[~_is_own(sequence)] = logits[changed]
-        own = {method: found[row][names.index(name)] for method, (found, _) in by_gradient.items()}
-        strands[row].append(Strand(name, sequence, start, of_masks, of_mutants, own))
-    for row, own_strands in enumerate(strands):
-        errors = {method: float(missed[row]) for method, (_, missed) in by_gradient.items()}
-        yield Explanation(row, asking.texts[row], float(logits[row]), tuple(own_strands), errors)
 
 
 def masked(sequence: str, k: int) -> list[str]:
     """The sequence with each run of k nt as N, by the first of them; all N where it has no more than k."""
     k = min(k, len(sequence))
     return [sequence[:at] + "N" * k + sequence[at + k :] for at in range(len(sequence) - k + 1)]
+
+
+def mutants(sequence: str) -> list[str]:
+    """The sequence with each other letter of A C G U at each place."""
+    others = [(at, letter) for at, own in enumerate(sequence) for letter in LETTERS if letter != own]
+    return [sequence[:at] + letter + sequence[at + 1 :] for at, letter in others]
+
+
+def _expect_k(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k is {k}; expected 1 nt or more")
+
+
+class _Block:
+    """Some examples as the model looks at them, and the logits of edits of them."""
+
+    def __init__(self, model: Model, examples: pd.DataFrame, first: int, batch_size: int, refold: bool) -> None:
+        self.model, self.first, self.batch_size = model, first, batch_size
+        self.refold = refold and "structure" in model.inputs
+        self.starts = [0] * len(examples)
+        columns = model.columns(examples)
+        if model.inputs == PAIR:
+            starts, _, sizes = predict.best_windows(model, examples, batch_size=batch_size)
+            self.starts = starts.tolist()
+            cut = [text[at : at + size] for text, at, size in zip(columns[1], starts, sizes, strict=True)]
+            columns = columns[0], cut
+        self.texts: list[tuple[str, ...]] = list(zip(*columns, strict=True))
+        self.numbers = predict.numbers(model, examples)
+
+    def logits(self, edits: Sequence[tuple[int, dict[str, str]]]) -> Array:
+        """Logits (n,) of examples (the row of each) with other texts of some strands."""
+        rows = np.array([row for row, _ in edits])
+
+        def inputs(batch: slice) -> list[Tensor]:
+            columns = zip(*(self._edited(*edit) for edit in edits[batch]), strict=True)
+            return [*self.model.encode(*map(list, columns)), *(column[rows[batch]] for column in self.numbers)]
+
+        return predict.logits(self.model, len(edits), inputs, self.batch_size).astype(np.float64)
+
+    def _edited(self, row: int, strands: dict[str, str]) -> tuple[str, ...]:
+        texts = dict(zip(self.model.inputs, self.texts[row], strict=True)) | strands
+        if self.refold and strands:
+            texts["structure"] = rna.fold(texts["hairpin"])[0]
+        return tuple(texts.values())
+
+    def ask(self, edits: Callable[[str, str], Sequence[str]]) -> Iterator[tuple[float, list[Array]]]:
+        """Of each example its logit, and by strand the logits with each of the edits (of name and text) in place."""
+        asked: list[tuple[int, dict[str, str]]] = []
+        ends = []
+        for row, texts in enumerate(self.texts):
+            asked.append((row, {}))
+            ends.append(len(asked))
+            for name, text in zip(models.strands(self.model), texts, strict=False):
+                asked += [(row, {name: edit}) for edit in edits(name, text)]
+                ends.append(len(asked))
+        parts = iter(np.split(self.logits(asked), ends[:-1]))
+        for _ in self.texts:
+            yield float(next(parts)[0]), [next(parts) for _ in models.strands(self.model)]
+
+
+def _blocks(model: Model, examples: pd.DataFrame, batch_size: int, *, refold: bool = False) -> Iterator[_Block]:
+    for first in range(0, len(examples), AT_ONCE):
+        some = examples.iloc[first : first + AT_ONCE].reset_index(drop=True)
+        yield _Block(model, some, first, batch_size, refold)
 
 
 def masked_logits(
@@ -283,278 +311,68 @@ def masked_logits(
         raise UsageError(f"k is {k}; expected 1 to {longest} nt")
     whole = np.empty(len(pairs), np.float32)
     found = np.full((len(pairs), longest - k + 1), np.nan, np.float32)
-    for low in range(0, len(pairs), AT_ONCE):
-        asking = _Asking(model, pairs.iloc[low : low + AT_ONCE].reset_index(drop=True), False, batch_size)
-        texts = [own[number][:longest] for own in asking.texts]
-        many = [masked(text, k) if len(text) >= k else [] for text in texts]
-        edits = [asking.edited(row) for row in range(len(texts))]
-        edits += [asking.edited(row, **{strand: text}) for row, own in enumerate(many) for text in own]
-        logits = asking.logits(edits)
-        whole[low : low + AT_ONCE] = logits[: len(texts)]
-        reached = np.arange(found.shape[1]) < np.array([[len(own)] for own in many])
-        found[low : low + AT_ONCE][reached] = logits[len(texts) :]
+
+    def edits(name: str, text: str) -> list[str]:
+        return masked(text[:longest], k) if name == strand and len(text) >= k else []
+
+    for block in _blocks(model, pairs, batch_size):
+        for row, (logit, edited) in enumerate(block.ask(edits), start=block.first):
+            whole[row] = logit
+            found[row, : len(edited[number])] = edited[number]
     return whole, found
-
-
-def mutants(sequence: str) -> list[str]:
-    """The sequence with each other letter of A C G U at each place."""
-    others = [(at, letter) for at, own in enumerate(sequence) for letter in LETTERS if letter != own]
-    return [sequence[:at] + letter + sequence[at + 1 :] for at, letter in others]
-
-
-# ---------------------------------------------------------------------------------------------------------- gradients
-
-
-def _contributions(model: Model, asking: _Asking, method: str) -> tuple[list[list[Array]], Array]:
-    """Of each example its strands' contributions (L, 4), and by how much all of them miss the logit's difference.
-
-    The baseline has a quarter of each letter where the example has one, and ends where the example ends: no letter is
-    favoured, so that what a letter contributes is its gradient less the mean of the four (Majdandzic et al. 2023).
-    """
-    where = predict.device_of(model)
-    columns = list(zip(*asking.texts, strict=True))
-    codes = [part.to(where) for part in model.encode(*map(list, columns))]
-    n_strands = len(STRANDS[model.inputs])
-    rest = [*codes[n_strands:], *(part.to(where) for part in asking.numbers)]
-    soft = [nn.functional.one_hot(part.long(), len(rna.ALPHABET)).float() for part in codes[:n_strands]]
-    quarters = torch.tensor([0.25] * len(LETTERS) + [0.0], device=where)
-    baseline = [torch.where((part == rna.N)[..., None], one, quarters) for part, one in zip(codes, soft, strict=False)]
-    with torch.backends.cudnn.flags(enabled=False):  # whose RNNs have gradients in training only
-        difference = (model(*soft, *rest) - model(*baseline, *rest)).detach()
-        find = _deeplift if method == "deeplift" else _integrated
-        found, missed = find(model, soft, baseline, rest, difference)
-    if method == "deeplift" and (missed.abs() > _allowed(difference)).any():
-        worst = float(missed.abs().max())
-        raise UsageError(
-            f"{models.named(model)}: DeepLIFT's rule does not hold for this network (contributions miss the logit by "
-            f"{worst:.2g}); use gradient"
-        )
-    bad = missed.abs() > _allowed(difference)
-    seen = _columns_of(model, columns)
-    by_example: list[list[Array]] = []
-    for row in range(len(asking.texts)):
-        parts = []
-        for part, places in zip(found, seen[row], strict=True):
-            own = part[row, places].double().cpu().numpy()
-            own[places < 0] = 0.0  # what the model does not look at
-            parts.append(np.full_like(own, np.nan) if bad[row] else own)
-        by_example.append(parts)
-    return by_example, missed.cpu().numpy().astype(np.float64)
-
-
-def _allowed(difference: Tensor) -> Tensor:
-    return TOLERANCE * difference.abs().clamp(min=1)
-
-
-def _integrated(
-    model: Model, soft: list[Tensor], baseline: list[Tensor], rest: list[Tensor], difference: Tensor
-) -> tuple[list[Tensor], Tensor]:
-    """What letters contribute (n, length, 4) by integrated gradients, and by how much it misses the difference (n,)."""
-    finder = IntegratedGradients(model, multiply_by_inputs=False)
-    found = [torch.zeros(*part.shape[:2], len(LETTERS), device=part.device) for part in soft]
-    missed = torch.full_like(difference, torch.inf)
-    for n_steps in STEPS:
-        todo = (missed.abs() > _allowed(difference)).nonzero()[:, 0]
-        if not len(todo):
-            break
-        some = [[part[todo] for part in parts] for parts in (soft, baseline, rest)]
-        gradients = finder.attribute(
-            tuple(some[0]),
-            baselines=tuple(some[1]),
-            additional_forward_args=tuple(some[2]) or None,
-            n_steps=n_steps,
-            method="riemann_middle",
-            internal_batch_size=ROWS,
-        )
-        missed[todo] = -difference[todo]
-        for part, gradient, one in zip(found, gradients, some[0], strict=True):
-            part[todo] = _centred(gradient).to(part)
-            missed[todo] += (part[todo] * one[..., : len(LETTERS)]).sum((1, 2))
-    return found, missed
-
-
-def _deeplift(
-    model: Model, soft: list[Tensor], baseline: list[Tensor], rest: list[Tensor], difference: Tensor
-) -> tuple[list[Tensor], Tensor]:
-    """The same by DeepLIFT's rescale rule (Shrikumar et al. 2017)."""
-    finder = DeepLift(_Column(model), multiply_by_inputs=False)
-    with _quiet():
-        multipliers = finder.attribute(
-            tuple(soft), baselines=tuple(baseline), additional_forward_args=tuple(rest) or None, target=0
-        )
-    found = [_centred(part.detach()) for part in multipliers]
-    total = sum((part * one[..., : len(LETTERS)]).sum((1, 2)) for part, one in zip(found, soft, strict=True))
-    return found, torch.as_tensor(total) - difference
-
-
-class _Column(nn.Module):
-    """A model with its logits as a column, which captum wants."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.model(*inputs)[:, None]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without captum's word that it hooks the network."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
-
-
-def _centred(gradient: Tensor) -> Tensor:
-    """What A C G U contribute (n, length, 4) of gradients (n, length, 5)."""
-    of_letters = gradient[..., : len(LETTERS)]
-    return of_letters - of_letters.mean(-1, keepdim=True)
-
-
-def _columns_of(model: Model, columns: Sequence[Sequence[str]]) -> list[list[NDArray[np.int64]]]:
-    """Of each example and strand the column of the codes in which each nucleotide is; -1: in none.
-
-    It is where the codes change when the nucleotide does, whatever a model's `encode` cuts or moves.
-    """
-    found: list[list[NDArray[np.int64]]] = []
-    for texts in zip(*columns, strict=True):
-        own = []
-        for part, _ in enumerate(STRANDS[model.inputs]):
-            sequence = texts[part]
-            other = sequence.translate(str.maketrans("ACGUN", "CAAAA"))
-            many = [[text] * (len(sequence) + 1) for text in texts]
-            many[part] = [sequence, *(sequence[:at] + other[at] + sequence[at + 1 :] for at in range(len(sequence)))]
-            codes = model.encode(*many)[part]
-            differs = (codes[1:] != codes[0]).numpy()
-            own.append(np.where(differs.any(1), differs.argmax(1), -1))
-        found.append(own)
-    return found
-
-
-# ------------------------------------------------------------------------------------------------------------ numbers
-
-
-def _score(logits: Array) -> Array:
-    return np.asarray(torch.from_numpy(np.asarray(logits)).sigmoid().numpy())
-
-
-def _measures(method: Method) -> tuple[Measure, ...]:
-    """What a method speaks of."""
-    return ("logit",) if method in BY_GRADIENT else ("logit", "score")
-
-
-def _sign(method: Method) -> int:
-    return 1 if method in BY_GRADIENT else -1
-
-
-def _is_own(sequence: str) -> NDArray[np.bool_]:
-    """Which of A C G U stands at each place (L, 4)."""
-    return np.array([[letter == other for other in LETTERS] for letter in sequence]).reshape(-1, len(LETTERS))
-
-
-def _own(contributions: Array, sequence: str) -> Array:
-    """Contributions (L,) of the letters that are there; an N has none."""
-    return np.asarray(np.where(_is_own(sequence), contributions, 0).sum(1))
-
-
-def _mean_of_others(changes: Array, sequence: str) -> Array:
-    """The mean (L,) of the changes to the three other letters; to all four of an N."""
-    own = _is_own(sequence)
-    return np.asarray(np.where(own, 0, changes).sum(1) / (~own).sum(1))
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """What two nucleotides of a pair do together: the change when both are masked less those when either is.
+    """What two nucleotides of an example do together: the change when both are masked less those when either is.
 
     Above 0 where one stands for both, as the two of a base pair do whose loss hurts but once; below 0 where either can
     stand in for the other.
     """
 
-    mirna: Strand
-    target: Strand
+    rows: Strand
+    """The miRNA, or the hairpin."""
+    columns: Strand
+    """The target, or the hairpin once more."""
     change: Array
-    """(nt of the miRNA, nt of the target)."""
+    """(places of `rows`, places of `columns`); NaN where runs of a hairpin overlap."""
+    base_pairs: list[tuple[int, int]]
+    """Places of the duplex that the model draws, or of the structure of a hairpin, either way round."""
 
 
 def interactions(
-    model: Model, pair: pd.DataFrame, *, k: int = 1, measure: Measure = "logit", batch_size: int = 1024
+    model: Model, example: pd.DataFrame, *, k: int = 1, measure: Measure = "logit", batch_size: int = 1024
 ) -> Interactions:
-    """Every place of the miRNA with every place of the target's best window, of the first pair of a table.
+    """Every place of the miRNA with every place of the target's best window, or of a hairpin with every other.
 
     Args:
         model: stays where it is and as it is.
-        pair: columns of `tables.PAIRS`.
-        k: nt masked at a time on each strand; with more than one the map has a row and a column for each run.
+        example: as for `explain`; the first row counts.
+        k: nt masked at a time; with more than one the map has a row and a column for each run, and no base pairs.
         measure: what changes.
-        batch_size: edited pairs at a time.
+        batch_size: edited examples at a time.
 
     Raises:
-        UsageError: the model reads no pairs, or `k` is below 1.
+        UsageError: `k` is below 1.
     """
-    models.expect(model, PAIR)
-    if k < 1:
-        raise UsageError(f"k is {k}; expected 1 nt or more")
-    asking = _Asking(model, pair.iloc[:1].reset_index(drop=True), False, batch_size)
-    [(mirna, target)] = asking.texts
-    of_mirna, of_target = masked(mirna, k), masked(target, k)
-    edits = [asking.edited(0, mirna=one, target=other) for one in [mirna, *of_mirna] for other in [target, *of_target]]
-    logits = asking.logits(edits).reshape(1 + len(of_mirna), 1 + len(of_target))
-    values = logits if measure == "logit" else _score(logits)
-    both = values[1:, 1:] - values[1:, :1] - values[:1, 1:] + values[0, 0]
-    strands = Strand("mirna", mirna, 0, logits[1:, 0]), Strand("target", target, asking.starts[0], logits[0, 1:])
-    return Interactions(*strands, both)
-
-
-# ------------------------------------------------------------------------------------------------------------- tables
-
-
-def columns(examples: pd.DataFrame, methods: Sequence[Method]) -> list[str]:
-    """The columns of `table`."""
-    named = {"mask": ["mask_change", "mask_score_change"], "mutate": ["mutate_change", "mutate_score_change"]}
-    of_methods = [column for method in methods for column in named.get(method, [method])]
-    to = [f"to_{letter}" for letter in LETTERS] if "mutate" in methods else []
-    return ["row", *_ids(examples), "strand", "position", "nucleotide", *of_methods, *to]
-
-
-def _ids(examples: pd.DataFrame) -> list[str]:
-    return [name for name in ("mirna_id", "gene_id", "hairpin_id") if name in examples]
-
-
-def table(found: Sequence[Explanation], examples: pd.DataFrame, methods: Sequence[Method]) -> pd.DataFrame:
-    """A row for each nucleotide of explanations of these examples.
-
-    Returns:
-        Columns: row (of the examples, from 1) and their ids; strand; position (0-based, in the sequence as given);
-        nucleotide; by method the change of the logit and of the score, or the contribution to the logit (`gradient`,
-        `deeplift`); the change of the logit to each letter.
-    """
-    parts: dict[str, list[Any]] = {name: [] for name in columns(examples, methods)}
-    for each in found:
-        for strand in each.strands:
-            n = len(strand.sequence)
-            own: dict[str, Any] = {
-                "row": np.full(n, each.row + 1),
-                **{name: np.full(n, examples[name].iloc[each.row], dtype=object) for name in _ids(examples)},
-                "strand": np.full(n, strand.name, dtype=object),
-                "position": strand.start + np.arange(n),
-                "nucleotide": np.array(list(strand.sequence), dtype=object),
-            }
-            for method in methods:
-                if method in BY_GRADIENT:
-                    own[method] = each.values(strand, method)
-                    continue
-                own[f"{method}_change"] = each.values(strand, method)
-                own[f"{method}_score_change"] = each.values(strand, method, "score")
-            if "mutate" in methods:
-                changes = each.changes(strand, "mutate").T
-                own |= {f"to_{letter}": change for letter, change in zip(LETTERS, changes, strict=True)}
-            for name, values in own.items():
-                parts[name].append(values)
-    return pd.DataFrame({name: np.concatenate(values) if values else [] for name, values in parts.items()})
+    _expect_k(k)
+    [block] = _blocks(model, example.iloc[:1], batch_size)
+    texts, (one, other) = block.texts[0], (models.strands(model) * 2)[:2]
+    first, second = texts[0], texts[1] if one != other else texts[0]
+    firsts = [first, *masked(first, k)]
+    if one != other:
+        edits = [{one: text, other: beside} for text in firsts for beside in [second, *masked(second, k)]]
+    else:
+        edits = [{one: both} for text in firsts for both in [text, *masked(text, k)]]
+    values = block.logits([(0, edit) for edit in edits]).reshape(len(firsts), -1)
+    if measure == "score":
+        values = expit(values)
+    change = values[1:, 1:] - values[1:, :1] - values[:1, 1:] + values[0, 0]
+    if one == other:
+        places = np.arange(len(change))
+        change[np.abs(places[:, None] - places) < k] = np.nan
+    base_pairs = facing(model, texts)[1] if k == 1 else []
+    return Interactions(Strand(one, first), Strand(other, second, block.starts[0]), change, base_pairs)
 
 
 # ------------------------------------------------------------------------------------------------------ what sets say
@@ -562,12 +380,23 @@ def table(found: Sequence[Explanation], examples: pd.DataFrame, methods: Sequenc
 
 REGIONS = {
     "seed": ("nt 2-8 of the miRNA", "its other nt"),
-    "miRNA": ("all nt of the miRNA together", "all nt of the target together"),
+    "miRNA": ("all {units} of the miRNA together", "all {units} of the target together"),
     "supplementary": ("nt 13-16 of the miRNA", "its other nt from nt 9 on"),
     "paired": ("the paired nt of the hairpin", "its unpaired nt"),
     "loop": ("the terminal loop of the hairpin", "its other nt"),
 }
 """What is held against what, in words."""
+_TOLD = {
+    "mask": "with {k} nt masked, the {measure} loses {inside:.3g} within {where}, {outside:.3g} within {rest}",
+    "mutate": "with a nt changed, the {measure} loses {inside:.3g} at {where}, {outside:.3g} at {rest}",
+    "gradient": "integrated gradients give {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
+    "deeplift": "DeepLIFT gives {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
+}
+VERDICTS = {
+    "": ("visible", "not visible", "the other way round"),
+    "miRNA": ("the miRNA counts more", "neither counts more", "the target counts more"),
+}
+"""Where the interval of a difference lies above 0, holds it, or lies below; of the miRNA and of other regions."""
 
 
 def regions(strand: Strand, structure: str = "") -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -584,13 +413,28 @@ def regions(strand: Strand, structure: str = "") -> dict[str, tuple[NDArray[np.b
     return {}
 
 
+def compared(found: Explanation, method: Method, measure: Measure = "logit") -> Iterator[tuple[str, float, float]]:
+    """Each region of an example that has it, the mean support inside and outside: of nucleotides, or of whole runs."""
+    sums = []
+    for strand in found.strands:
+        support = found.units(strand, method, measure) * _sign(method)
+        sums.append(float(support.sum()))
+        width = len(strand.sequence) - len(support) + 1
+        for name, parts in regions(strand, found.texts[1] if strand.name == "hairpin" else "").items():
+            inside, outside = (support[np.lib.stride_tricks.sliding_window_view(part, width).all(1)] for part in parts)
+            if len(inside) and len(outside):
+                yield name, float(inside.mean()), float(outside.mean())
+    if len(sums) == 2:
+        yield "miRNA", sums[0], sums[1]
+
+
 class Tally:
-    """Sums over explanations, in memory that does not grow with them but for three numbers a region."""
+    """Sums over explanations, in memory that does not grow with them but for two numbers a region."""
 
     def __init__(self, methods: Sequence[Method], measure: Measure = "logit") -> None:
         self.methods, self.measure = methods, measure
         self._sums: dict[tuple[str, str, str, str], Array] = {}  # (3, L): n, sum, sum of squares
-        self._regions: dict[tuple[str, str, str], list[tuple[str, float, float]]] = {}
+        self._regions: dict[tuple[str, str, str, str], list[tuple[str, float, float]]] = {}
 
     def add(self, found: Explanation, label: str = "", group: str = "") -> None:
         """Count an explanation.
@@ -601,27 +445,17 @@ class Tally:
             group: examples of one group are no independent ones, such as the sites of a miRNA.
         """
         for method in self.methods:
-            supports = []
             for strand in found.strands:
-                for measure in _measures(method):
-                    units = found.units(strand, method, measure)
-                    if not np.isnan(units).any():
-                        self._count((label, strand.name, method, measure), units)
-                supports.append(found.units(strand, method, self.measure) * _sign(method))
-                width = len(strand.sequence) - len(supports[-1]) + 1
-                structure = found.texts[1] if strand.name == "hairpin" else ""
-                for name, parts in regions(strand, structure).items():
-                    whole = [np.lib.stride_tricks.sliding_window_view(part, width).all(1) for part in parts]
-                    self._hold((label, name, method), group, *(supports[-1][part] for part in whole))
-            if len(supports) == 2:
-                self._hold((label, "miRNA", method), group, *(support.sum(keepdims=True) for support in supports))
-
-    def _hold(self, key: tuple[str, str, str], group: str, inside: Array, outside: Array) -> None:
-        """Hold the support of some runs or nucleotides against that of others of the same example."""
-        if len(inside) and len(outside) and not np.isnan([inside.sum(), outside.sum()]).any():
-            self._regions.setdefault(key, []).append((group, float(inside.mean()), float(outside.mean())))
+                for measure in measures(method):
+                    self._count((label, strand.name, method, measure), found.units(strand, method, measure))
+            spoken = self.measure if self.measure in measures(method) else "logit"
+            for name, inside, outside in compared(found, method, spoken):
+                if not np.isnan(inside - outside):
+                    self._regions.setdefault((label, name, method, spoken), []).append((group, inside, outside))
 
     def _count(self, key: tuple[str, str, str, str], units: Array) -> None:
+        if np.isnan(units).any():
+            return
         sums = self._sums.get(key, np.zeros((3, 0)))
         sums = np.pad(sums, ((0, 0), (0, max(0, len(units) - sums.shape[1]))))
         sums[:, : len(units)] += np.stack([np.ones_like(units), units, units**2])
@@ -634,15 +468,12 @@ class Tally:
             Columns: label, strand, method, measure, position (0-based; of a masked run its first nt), n, mean and sd
             (of the changes or contributions).
         """
-        parts = []
+        rows = []
         for key, (n, total, squares) in self._sums.items():
             mean = total / n
-            spread = np.sqrt(np.maximum(squares / n - mean**2, 0) * n / np.maximum(n - 1, 1))
-            own = dict(zip(("label", "strand", "method", "measure"), key, strict=True))
-            values = {"position": np.arange(len(n)), "n": n.astype(np.int64), "mean": mean, "sd": spread}
-            parts.append(pd.DataFrame(own | values))
-        names = ["label", "strand", "method", "measure", "position", "n", "mean", "sd"]
-        return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame({name: [] for name in names})
+            sd = np.sqrt(np.maximum(squares / n - mean**2, 0) * n / np.maximum(n - 1, 1))
+            rows += [(*key, at, *own) for at, own in enumerate(zip(n.astype(int), mean, sd, strict=True))]
+        return pd.DataFrame(rows, columns=["label", "strand", "method", "measure", "position", "n", "mean", "sd"])
 
     def regions(self, *, random_state: int = 0) -> pd.DataFrame:
         """Support within regions and outside them, paired by example, with bootstrap intervals over groups.
@@ -653,14 +484,12 @@ class Tally:
             n (examples) and n_groups. A region lies above 0 where it supports binding more than the rest does.
         """
         rows = []
-        for (label, name, method), values in self._regions.items():
-            groups, inside, outside = zip(*values, strict=True)
-            difference = np.array(inside) - np.array(outside)
-            number, unique = pd.factorize(np.array(groups, dtype=object))
-            low, high = _interval(difference, number, random_state)
-            measure = "logit" if method in BY_GRADIENT else self.measure
-            means = (float(np.mean(inside)), float(np.mean(outside)), float(difference.mean()))
-            rows.append((label, name, method, measure, *means, low, high, len(values), len(unique)))
+        for key, values in self._regions.items():
+            groups, inside, outside = (np.array(column) for column in zip(*values, strict=True))
+            number, unique = pd.factorize(groups)
+            interval = _interval(inside - outside, number, random_state)
+            means = (float(own.mean()) for own in (inside, outside, inside - outside))
+            rows.append((*key, *means, *interval, len(values), len(unique)))
         names = ["label", "region", "method", "measure", "inside", "outside", "difference", "low", "high", "n"]
         return pd.DataFrame(rows, columns=[*names, "n_groups"])
 
@@ -670,25 +499,9 @@ def _interval(values: Array, groups: NDArray[np.int64], random_state: int) -> tu
     sums, n = np.bincount(groups, values), np.bincount(groups)
     if len(n) < 2:
         return float("nan"), float("nan")
-    rng = np.random.default_rng(random_state)
-    means = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        chosen = rng.integers(0, len(n), len(n))
-        means[draw] = sums[chosen].sum() / n[chosen].sum()
-    low, high = np.percentile(means, [2.5, 97.5])
+    drawn = np.random.default_rng(random_state).multinomial(len(n), np.full(len(n), 1 / len(n)), RESAMPLES)
+    low, high = np.percentile(drawn @ sums / (drawn @ n), [2.5, 97.5])
     return float(low), float(high)
-
-
-_DONE = {
-    "mask": "with {k} nt masked, the {measure} loses {inside:.3g} within {where}, {outside:.3g} within {rest}",
-    "mutate": "with a nt changed, the {measure} loses {inside:.3g} at {where}, {outside:.3g} at {rest}",
-    "gradient": "integrated gradients give {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
-    "deeplift": "DeepLIFT gives {inside:.3g} of the logit{per} to {where}, {outside:.3g} to {rest}",
-}
-
-
-VERDICTS = {1: "visible", 0: "not visible", -1: "the other way round"}
-"""Whether the interval of a difference lies above 0, holds it, or lies below."""
 
 
 def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
@@ -698,17 +511,19 @@ def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
     """
     found = []
     for row in cast("list[dict[str, Any]]", table.to_dict("records")):
-        where, rest = REGIONS[row["region"]]
+        units = "runs" if row["method"] == "mask" else "nt"
+        where, rest = (part.format(units=units) for part in REGIONS[row["region"]])
         per = "" if row["region"] == "miRNA" else " per nt"
-        told = _DONE[row["method"]].format(k=k, where=where, rest=rest, per=per, **row)
-        what = "difference {difference:+.3g}".format(**row)
+        told = _TOLD[row["method"]].format(k=k, where=where, rest=rest, per=per, **row)
+        many = f"{row['n']:,} example{'s' * (row['n'] != 1)}"
         if np.isnan(row["low"]):
-            what += f" ({row['n']:,} example{'s' * (row['n'] != 1)}: no interval)"
+            sure = f"({many}: no interval)"
         else:
-            verdict = VERDICTS[(row["low"] > 0) - (row["high"] < 0)]
-            what += " (95 % {low:+.3g} to {high:+.3g}; {n:,} examples in {n_groups:,} groups): ".format(**row) + verdict
+            above, around, below = VERDICTS.get(row["region"], VERDICTS[""])
+            verdict = above if row["low"] > 0 else below if row["high"] < 0 else around
+            sure = f"(95 % {row['low']:+.3g} to {row['high']:+.3g}; {many} in {row['n_groups']:,} groups): {verdict}"
         label = f" (label {row['label']})" if row["label"] else ""
-        found.append(f"{row['region']}{label}: {told}; {what}")
+        found.append(f"{row['region']}{label}: {told}; difference {row['difference']:+.3g} {sure}")
     return found
 
 
@@ -781,7 +596,7 @@ def agreement(
         how: other arguments of `explain`.
     """
     first = list(explain(model, examples, methods=[method], **how))
-    seen = {f"{name}_seq": [each.strands[n].sequence for each in first] for n, name in enumerate(STRANDS[model.inputs])}
+    seen = {f"{name}_seq": [each.strands[n].sequence for each in first] for n, name in enumerate(models.strands(model))}
     second = explain(other, examples.assign(**seen), methods=[method], **how)
     found = [
         [
@@ -791,12 +606,16 @@ def agreement(
         for one, other_one in zip(first, second, strict=True)
     ]
     values = np.array(found).mean(1)
-    return Agreement(float(values.mean()), *_interval(values, np.arange(len(values)), random_state), len(values))
+    values = values[~np.isnan(values)]
+    mean = float(values.mean()) if len(values) else float("nan")
+    return Agreement(mean, *_interval(values, np.arange(len(values)), random_state), len(values))
 
 
 def _rank_correlation(one: Array, other: Array) -> float:
-    """Spearman's; 0 where either says nothing (all the same, or not known)."""
-    if np.isnan(one).any() or np.isnan(other).any() or np.ptp(one) == 0 or np.ptp(other) == 0:
+    """Spearman's; 0 where either is the same everywhere, NaN where one is not known."""
+    if np.isnan(one).any() or np.isnan(other).any():
+        return float("nan")
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
 
@@ -804,21 +623,26 @@ def _rank_correlation(one: Array, other: Array) -> float:
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
-def facing(found: Explanation, model: Model) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+AXES = {"mask": "{k} nt masked", "mutate": "nt changed", "gradient": "gradient", "deeplift": "DeepLIFT"}
+"""Of pictures, by method."""
+
+
+def facing(model: Model, texts: Sequence[str]) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
     """The columns of the drawing of an example, and its base pairs (place in the miRNA, in the target as it is seen).
 
     Of a pair the duplex that the model draws (`Model.duplexes`), with what lies beyond it on either side; of a hairpin
-    its nucleotides above its structure.
+    its nucleotides above its structure, and its base pairs either way round.
 
     Returns:
         Columns: upper, sign, lower, upper_place, lower_place (see `plot.strands`).
     """
     names = ("upper", "sign", "lower", "upper_place", "lower_place")
-    if found.strands[0].name == "hairpin":
-        hairpin, structure = found.texts
+    if model.inputs != PAIR:
+        hairpin, structure = texts
         rows = [(letter, sign, "", at, -1) for at, (letter, sign) in enumerate(zip(hairpin, structure, strict=True))]
-        return pd.DataFrame(rows, columns=names), []
-    mirna, target = found.texts
+        base_pairs = rna.base_pairs(structure)
+        return pd.DataFrame(rows, columns=names), base_pairs + [(j, i) for i, j in base_pairs]
+    mirna, target = texts
     drawn = {name: values[0] for name, values in model.duplexes([mirna], [target]).items()}
     lines = [drawn[f"duplex_{line}"] for line in ("target", "pairs", "mirna")]
     base_pairs = rna.drawn_pairs(mirna, drawn["duplex_start"], *lines) if lines[1] else []
@@ -840,20 +664,11 @@ def _column(mirna: str, target: str, down: int, up: int, sign: str) -> tuple[str
     return target[down] if down >= 0 else "", sign, mirna[up] if up >= 0 else "", down, up
 
 
-AXES = {
-    "mask": "{k} nt masked",
-    "mutate": "nt changed",
-    "gradient": "gradient",
-    "deeplift": "DeepLIFT",
-}
-"""Of pictures, by method."""
-
-
 def draw(
     found: Explanation, model: Model, methods: Sequence[Method], *, k: int = K, measure: Measure = "logit"
 ) -> Figure:
     """An example drawn with the support of each nucleotide, a track for each method and strand."""
-    columns, _ = facing(found, model)
+    columns, _ = facing(model, found.texts)
     strands = found.strands[::-1]  # the target above
     places = columns[["upper_place", "lower_place"]].to_numpy().T
     tracks = {}
@@ -867,208 +682,28 @@ def draw(
     title = (
         f"{models.named(model)}: score {found.score:.3f} (logit {found.logit:.2f}); letters up support it ({measure})"
     )
-    names = [strand.name.replace("mirna", "miRNA") for strand in strands]
-    return plot.strands(columns, tracks, names=names, title=title)
+    return plot.strands(columns, tracks, names=[_title(strand.name) for strand in strands], title=title)
 
 
-def draw_interactions(found: Interactions, model: Model, *, measure: Measure = "logit") -> Axes:
-    """The map of a pair, with the base pairs of its duplex framed."""
-    texts = found.mirna.sequence, found.target.sequence
-    whole = Explanation(0, texts, 0.0, (found.mirna, found.target))
-    _, base_pairs = facing(whole, model)
+def draw_interactions(found: Interactions, *, measure: Measure = "logit") -> Axes:
+    """The map of an example, with its base pairs framed."""
     return plot.interactions(
         found.change,
-        mirna=texts[0],
-        target=texts[1],
-        base_pairs=base_pairs if found.change.shape == (len(texts[0]), len(texts[1])) else (),
-        start=found.target.start,
+        (found.rows.sequence, found.columns.sequence),
+        names=(_title(found.rows.name), _title(found.columns.name)),
+        base_pairs=found.base_pairs,
+        start=found.columns.start,
         title=f"change of the {measure} when both are masked,\nless those when either is",
     )
 
 
 def draw_profile(table: pd.DataFrame, *, k: int = K, measure: Measure = "logit") -> Figure:
     """The mean and spread of each method by position, of `Tally.profile`."""
-    own = table[(table["measure"] == measure) | table["method"].isin(BY_GRADIENT)]
+    own = table[(table["measure"] == measure) | table["method"].isin(gradients.METHODS)]
     titles = {method: f"change of the {measure},\n{AXES[method].format(k=k)}" for method in ("mask", "mutate")}
-    titles |= {method: f"contribution to the\nlogit, {AXES[method]}" for method in BY_GRADIENT}
+    titles |= {method: f"contribution to the\nlogit, {AXES[method]}" for method in gradients.METHODS}
     return plot.profile(own, shaded={"mirna": (SEED, SUPPLEMENTARY)}, titles=titles)
 
 
-# --------------------------------------------------------------------------------------------------------------- files
-
-
-class _Export:
-    """Letters and hypothetical contributions of one strand, as modisco-lite reads them."""
-
-    def __init__(self, model: Model, methods: Sequence[Method]) -> None:
-        self.strand = STRANDS[model.inputs][-1]
-        self.method = next((method for method in methods if method in BY_GRADIENT), "mutate")
-        self.letters: list[NDArray[np.int8]] = []
-        self.contributions: list[NDArray[np.float32]] = []
-
-    def add(self, found: Explanation) -> None:
-        """Of a model without gradients the changes to each letter less their mean."""
-        [strand] = [strand for strand in found.strands if strand.name == self.strand]
-        if self.method in BY_GRADIENT:
-            own = strand.contributions[self.method]
-        else:
-            changes = found.changes(strand, "mutate")
-            own = changes - changes.mean(1, keepdims=True)
-        if not np.isnan(own).any():
-            self.letters.append(_is_own(strand.sequence).astype(np.int8))
-            self.contributions.append(own.astype(np.float32))
-
-    def write(self, folder: Path) -> list[Path]:
-        """`ohe.npz` and `shap.npz`: arrays (n, 4, length), A C G U, 0 beyond the end of short sequences."""
-        files = [folder / "ohe.npz", folder / "shap.npz"]
-        for path, array in zip(files, (_padded(self.letters), _padded(self.contributions)), strict=True):
-            with io.atomic(path) as partial, partial.open("wb") as file:
-                np.savez_compressed(file, array.transpose(0, 2, 1))
-        return files
-
-
-def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Rows (length, 4) of many lengths as one array (n, longest, 4)."""
-    whole = np.zeros((len(rows), max(map(len, rows), default=0), len(LETTERS)), dtype=rows[0].dtype if rows else float)
-    for place, own in zip(whole, rows, strict=True):
-        place[: len(own)] = own
-    return whole
-
-
-def explain_files(
-    model: Model,
-    examples: pd.DataFrame,
-    folder: Path,
-    *,
-    methods: Sequence[str] = METHODS,
-    k: int = K,
-    measure: Measure = "logit",
-    refold: bool = False,
-    drawings: int = 1,
-    maps: bool = False,
-    export: bool = False,
-    check: bool = False,
-    batch_size: int = 1024,
-    settings: dict[str, Any] | None = None,
-    report: Callable[[int], None] = lambda n: None,
-) -> tuple[list[str], list[Path]]:
-    """Explain examples and write what was found: tables, pictures, sentences.
-
-    Args:
-        model: stays as it is.
-        examples: as for `explain`; only those that are drawn or exported stay in memory.
-        folder: made where it is not there.
-        methods: as for `explain`.
-        k: as for `explain`.
-        measure: what sentences and pictures speak of.
-        refold: as for `explain`.
-        drawings: of that many of the first examples.
-        maps: also the interactions of those.
-        export: letters and contributions for modisco-lite, of the target (the hairpin).
-        check: also explain the first examples by the model with randomised weights.
-        batch_size: edited examples at a time.
-        settings: for run.json.
-        report: called with the number of examples done, as they are done.
-
-    Returns:
-        The sentences, which are in summary.txt, and the files written.
-
-    Raises:
-        InputError: no examples.
-        UsageError: an export needs gradients or `mutate`; a check needs weights.
-    """
-    if not len(examples):
-        raise InputError("no examples to explain; expected at least one")
-    io.expect_folder(folder)
-    chosen = possible(model, methods)
-    if export and not {*chosen} & {"mutate", *BY_GRADIENT}:
-        raise UsageError("an export takes gradients or mutate; masks say nothing of single letters")
-    how: dict[str, Any] = {"k": k, "refold": refold, "batch_size": batch_size}
-    other = randomised(model) if check else None
-    tally, exported, drawn, rows = Tally(chosen, measure), _Export(model, chosen), [], []
-    group = examples[f"{model.inputs[0]}_seq"].tolist()
-    label = examples["label"].astype(str).tolist() if "label" in examples else [""] * len(examples)
-    ids = _ids(examples) + [name for name in ("label",) if name in examples]
-
-    def tables() -> Iterator[pd.DataFrame]:
-        for found in explain(model, examples, methods=chosen, **how):
-            tally.add(found, label[found.row], group[found.row])
-            rows.append(
-                (found.row + 1, found.strands[-1].start, found.score, found.logit, *found.completeness_errors.values())
-            )
-            if export:
-                exported.add(found)
-            if found.row < drawings:
-                drawn.append(found)
-            yield table([found], examples, chosen)
-            report(1)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "nucleotides.tsv"]
-    io.write_tsv(tables(), files[0], columns(examples, chosen))
-    names = ["row", "start", "score", "logit", *(f"{method}_error" for method in chosen if method in BY_GRADIENT)]
-    whole = pd.DataFrame(rows, columns=names)
-    whole[ids] = examples[ids].to_numpy()
-    written = {"examples": whole[["row", *ids, *names[1:]]], "profile": tally.profile(), "regions": tally.regions()}
-    said = words(written["regions"], k=k)
-    if other is not None:
-        said.append(_checked(model, other, examples, chosen, how))
-    pictures: dict[str, Figure | Axes] = {}
-    for found in drawn:
-        name = "" if len(examples) == 1 else f"_{found.row + 1}"
-        pictures[f"duplex{name}" if model.inputs == PAIR else f"hairpin{name}"] = draw(
-            found, model, chosen, k=k, measure=measure
-        )
-        if maps:
-            both = interactions(model, examples.iloc[[found.row]], measure=measure, batch_size=batch_size)
-            written[f"map{name}"] = _long(both)
-            pictures[f"map{name}"] = draw_interactions(both, model, measure=measure)
-    if len(examples) > 1:
-        pictures["profile"] = draw_profile(written["profile"], k=k, measure=measure)
-    for name, each in written.items():
-        files.append(folder / f"{name}.tsv")
-        io.write_tsv(each, files[-1], list(each.columns))
-    for name, picture in pictures.items():
-        for suffix in ("svg", "png"):
-            files.append(folder / f"{name}.{suffix}")
-            plot.save(picture, files[-1])
-    if export:
-        files += exported.write(folder)
-    files.append(folder / "summary.txt")
-    with io.atomic(files[-1]) as partial:
-        partial.write_text("\n".join(said) + "\n")
-    record = {"model": models.named(model), "methods": list(chosen), **how, "measure": measure, "n": len(examples)}
-    files.append(folder / "run.json")
-    runs.write_json(files[-1], record | (settings or {}) | runs.environment())
-    return said, files
-
-
-CHECKED = 50
-"""Examples that are explained once more by randomised weights."""
-
-
-def _checked(model: Model, other: Model, examples: pd.DataFrame, methods: Sequence[Method], how: dict[str, Any]) -> str:
-    """What the check by randomised weights says."""
-    some = examples.iloc[:CHECKED]
-    parts = []
-    for method in methods:
-        found = agreement(model, other, some, method=method, **how)
-        interval = "" if np.isnan(found.low) else f" (95 % {found.low:+.2f} to {found.high:+.2f})"
-        parts.append(f"{method} {found.value:+.2f}{interval}")
-    n = len(some)
-    return f"randomised weights: rank correlation of the same {n} example{'s' * (n != 1)}: {', '.join(parts)}"
-
-
-def _long(found: Interactions) -> pd.DataFrame:
-    """A row for each place of the miRNA and each of the target, 0-based."""
-    rows, columns = found.change.shape
-    mirna, target = (part.ravel() for part in np.indices((rows, columns)))
-    return pd.DataFrame(
-        {
-            "mirna_position": mirna,
-            "target_position": target + found.target.start,
-            "mirna_nucleotide": [found.mirna.sequence[at] for at in mirna],
-            "target_nucleotide": [found.target.sequence[at] for at in target],
-            "interaction": found.change.ravel(),
-        }
-    )
+def _title(strand: str) -> str:
+    return strand.replace("mirna", "miRNA")

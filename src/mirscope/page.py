@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -119,6 +121,22 @@ class Page:
             partial.write_text(self.html(), encoding="utf-8")
 
 
+def made(run: Mapping[str, Any], facts: Mapping[str, object], settings: Mapping[str, Mapping[str, object]]) -> Section:
+    """How a page was made: a record of `runs.environment`, what else is to be known, settings under their titles."""
+    told = {
+        "command": shlex.join(["mirscope", *run["command"][1:]]),
+        "finished": run["finished"],
+        "Python": run["python"],
+        "machine": run["machine"],
+        **run["versions"],
+        **facts,
+    }
+    parts: list[Part] = [Facts(told)]
+    for title, values in settings.items():
+        parts += [f"{title}:", Facts({name.replace("_", " "): value for name, value in values.items()})]
+    return Section("How this was made", parts)
+
+
 def shown(value: object) -> str:
     """A value as it stands on a page: thousands with commas, three significant digits, - where there is none."""
     if isinstance(value, bool):
@@ -142,8 +160,12 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.2g} %" if 0 < percent < 10 else f"{percent:.0f} %"
 
 
+_NUMBER = re.compile(r"|–|[<+−-]?\s?\d*\.?\d+([Ee][+-]\d+)?( %)?(\n.*)?")
+"""A number or a share, and an interval or so below it; or none."""
+
+
 def _is_number(column: pd.Series) -> bool:
-    return bool(is_numeric_dtype(column) or (len(column) and column.str.fullmatch(r"[\d.]+ %|–").all()))
+    return bool(is_numeric_dtype(column) or (len(column) and column.str.fullmatch(_NUMBER).all()))
 
 
 def _groups(parts: Iterable[Part]) -> list[tuple[str, list[Part]]]:

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -43,6 +43,7 @@ DASHES = (
 FORMATS = ("png", "svg", "pdf")
 
 _GREY = "#808080"
+_FP_PER_KB = (1e-4, 1.0)  # from the darkest colour to the palest
 _SEED_MARKERS = dict(zip((kind.name for kind in SEED_TYPES), ("*", "^", "s", "o", "D"), strict=True))
 _SEED_COLOURS = dict(zip(_SEED_MARKERS, ("#D55E00", "#E69F00", "#0072B2", "#56B4E9", "#666666"), strict=True))
 
@@ -55,34 +56,37 @@ def roc(curves: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axe
         ax: where to draw; default a new figure.
         title: of the legend.
     """
-    ax = _square(ax)
+    rows = curves[curves["curve"] == "roc"]
+    ax = _square(ax, rows)
     ax.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
-    _lines(ax, curves[curves["curve"] == "roc"], title)
+    _lines(ax, rows, title)
     ax.set(xlabel="1 − specificity", ylabel="sensitivity")
     return ax
 
 
 def precision_recall(curves: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
     """PPV against sensitivity; arguments as for `roc`, the rows of curve `precision_recall`."""
-    ax = _square(ax)
-    _lines(ax, curves[curves["curve"] == "precision_recall"], title, drawstyle="steps-pre")
+    rows = curves[curves["curve"] == "precision_recall"]
+    ax = _square(ax, rows)
+    _lines(ax, rows, title, drawstyle="steps-pre")
     ax.set(xlabel="sensitivity (recall)", ylabel="PPV (precision)")
     return ax
 
 
 def reliability(curves: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
-    """The share of positives against the mean score of each bin; a number at a point counts the examples of its bin.
+    """The share of positives against the mean score of each bin; numbers count the examples of the first's bins.
 
     Args:
         curves: columns predictor, curve, x, y, n; the rows of curve `reliability`.
         ax: where to draw; default a new figure.
         title: of the legend.
     """
-    ax = _square(ax, width=5)
-    ax.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
     rows = curves[curves["curve"] == "reliability"]
+    ax = _square(ax, rows)
+    ax.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
     _lines(ax, rows, title, marker="o")
-    for x, y, n in zip(rows["x"], rows["y"], rows["n"], strict=True):
+    first = rows[rows["predictor"] == rows["predictor"].iloc[0]] if len(rows) else rows
+    for x, y, n in zip(first["x"], first["y"], first["n"], strict=True):
         below = y > x  # away from the diagonal, which the curve follows
         ax.annotate(
             f"{n:,}",
@@ -133,7 +137,13 @@ def learning_curve(history: pd.DataFrame, *, best_epoch: int | None = None) -> t
 
 
 def sites(
-    sites: pd.DataFrame, *, target_id: str, length: int, mirna_id: str | None = None, ax: Axes | None = None
+    sites: pd.DataFrame,
+    *,
+    target_id: str,
+    length: int,
+    mirna_ids: Sequence[str] | None = None,
+    by: Literal["score", "fp_per_kb"] = "score",
+    ax: Axes | None = None,
 ) -> Axes:
     """A transcript with its sites: a row for each miRNA, a bar for each site, a mark for each seed match.
 
@@ -141,31 +151,36 @@ def sites(
         sites: columns of `tables.SITES`; miRNAs keep the order of the table.
         target_id: the transcript.
         length: of the transcript, nt.
-        mirna_id: only this miRNA; default all that have a site.
+        mirna_ids: the rows, from above, whether they have a site or not; default all that have one.
+        by: what colours the bars, the better the darker.
         ax: where to draw; default a new figure, higher for more miRNAs.
     """
     rows = sites[sites["target_id"] == target_id]
-    if mirna_id is not None:
-        rows = rows[rows["mirna_id"] == mirna_id]
-    mirnas = list(rows["mirna_id"].unique()) or [mirna_id or ""]
+    mirnas = list(rows["mirna_id"].unique()) or [""] if mirna_ids is None else list(mirna_ids)
+    rows = rows[rows["mirna_id"].isin(mirnas)]
     if ax is None:
         ax = Figure(figsize=(8, 1.7 + 0.36 * len(mirnas)), layout="constrained").add_subplot()
-    low = 0.5 if rows["score"].min() >= 0.5 else 0.0
-    colour = ScalarMappable(Normalize(low, 1), "viridis_r")  # high is dark: it stands out on paper
+    if by == "score":
+        colour = ScalarMappable(Normalize(0.5 if rows["score"].min() >= 0.5 else 0.0, 1), "viridis_r")
+    else:
+        colour = ScalarMappable(LogNorm(*_FP_PER_KB, clip=True), "viridis")
     for y, mirna in enumerate(mirnas):
         ax.plot([0, length], [y, y], color="#B0B0B0", linewidth=1, zorder=1, solid_capstyle="butt")
         own = rows[rows["mirna_id"] == mirna]
+        if own.empty:
+            ax.annotate("no site", (0.5 * length, y - 0.1), ha="center", va="bottom", color="#404040", fontsize=9)
+            continue
         spans = list(zip(own["start"], own["end"] - own["start"], strict=True))
         ax.broken_barh(
             spans,
             (y - 0.14, 0.28),
-            facecolors=colour.to_rgba(own["score"].to_numpy()),
+            facecolors=colour.to_rgba(own[by].to_numpy()),
             edgecolor="black",
             linewidth=0.4,
             zorder=2,
         )
     place = {mirna: y for y, mirna in enumerate(mirnas)}
-    for kind, marker in _SEED_MARKERS.items():
+    for rank, (kind, marker) in enumerate(_SEED_MARKERS.items()):
         of_kind = rows[rows["seed_type"] == kind]
         if len(of_kind):
             x = of_kind["seed_start"] + 3.5
@@ -178,19 +193,27 @@ def sites(
                 color=_SEED_COLOURS[kind],
                 edgecolors="black",
                 linewidths=0.4,
-                zorder=3,
+                zorder=3 + len(_SEED_MARKERS) - rank,  # the strongest on top
                 label=kind,
             )
-    if rows.empty:
-        ax.annotate("no site", (0.5, 0.5), xycoords="axes fraction", ha="center", va="bottom", color=_GREY)
     ax.set_yticks(range(len(mirnas)), mirnas)
     ax.set(xlim=(-0.01 * length, 1.01 * length), ylim=(len(mirnas) - 0.4, -0.6), xlabel=f"{target_id} (nt)")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.tick_params(left=False)
     _plain(ax, left=False)
     figure = ax.get_figure(root=True)
     assert figure is not None
     if len(rows):
-        figure.colorbar(colour, ax=ax, label="score", pad=0.01, aspect=12, shrink=0.9)
+        bar = figure.colorbar(colour, ax=ax, pad=0.01, aspect=12, shrink=0.9, extend="neither")
+        bar.ax.tick_params(labelsize=8)
+        if by == "score":
+            bar.set_label("score", fontsize=8)
+        else:
+            bar.set_label("false sites per kb", fontsize=8, labelpad=-12)
+            low, high = _FP_PER_KB
+            bar.set_ticks([low, 0.01, high], labels=[f"≤ {low:g}", "0.01", f"≥ {high:g}"], minor=False)
+            bar.ax.invert_yaxis()  # what is rarely false stands above, as a high score does
+            bar.minorticks_off()
     if rows["seed_type"].isin(list(_SEED_MARKERS)).any():
         ax.legend(
             loc="lower left",
@@ -382,7 +405,7 @@ def two_forms(genes: pd.DataFrame, *, reference: str, isomir: str, ax: Axes | No
     ax.set(xlim=(-0.02 * high, 1.15 * high), ylim=(-0.03 * high, 1.03 * high))
     ax.set_title(f"sites: {totals}", fontsize=9)
     _plain(ax)
-    _legend(ax, title="genes", outside=True)
+    _legend(ax, title="genes", where="right")
     return ax
 
 
@@ -564,6 +587,7 @@ def strands(
         axes[place].set_ylabel(f"{names[strand]}\n{name}", fontsize=7)
         axes[place].tick_params(bottom=False, labelbottom=False, labelsize=7)
         axes[place].yaxis.set_major_locator(MaxNLocator(3))
+        axes[place].yaxis.get_offset_text().set_fontsize(7)
         _plain(axes[place])
         axes[place].spines["bottom"].set_visible(False)
     middle = axes[n]
@@ -589,7 +613,10 @@ def _letters(ax: Axes, letters: pd.Series, heights: NDArray[np.float64]) -> None
     for x, (letter, height) in enumerate(zip(letters, heights, strict=True)):
         if letter in matrix and np.isfinite(height):
             matrix.loc[x, letter] = height
-    logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    if matrix.to_numpy().any():
+        logomaker.Logo(matrix, ax=ax, color_scheme=_LETTERS, baseline_width=0.4, show_spines=False)
+    else:
+        ax.axhline(0, color="black", linewidth=0.4)
     if np.isnan(heights[letters.to_numpy() != ""]).any():
         ax.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=7, color=_GREY)
 
@@ -599,33 +626,34 @@ _LETTERS = {"A": PALETTE[2], "C": PALETTE[0], "G": PALETTE[1], "U": PALETTE[5]}
 
 def interactions(
     change: NDArray[np.float64],
+    texts: tuple[str, str],
     *,
-    mirna: str,
-    target: str,
+    names: tuple[str, str] = ("miRNA", "target"),
     base_pairs: Sequence[tuple[int, int]] = (),
     start: int = 0,
     ax: Axes | None = None,
     title: str = "",
 ) -> Axes:
-    """A map of the miRNA (rows, nt 1 on top) against the target (columns): brown above 0, purple below.
+    """A map of the miRNA (rows, nt 1 on top) against the target (columns): brown above 0, purple below, NaN grey.
 
     Args:
         change: (nt of the miRNA, nt of the target).
-        mirna: 5'->3'.
-        target: 5'->3'.
-        base_pairs: places in the miRNA and in the target that get a frame.
-        start: first nt of the target in what it was cut from, for the numbers, which count from 1.
+        texts: of rows and columns, 5'->3'.
+        names: of these strands.
+        base_pairs: places in the first and in the second that get a frame.
+        start: first nt of the second in what it was cut from, for the numbers, which count from 1.
         ax: where to draw; default a new figure, larger for longer sequences.
         title: of the colours.
     """
     rows, columns = change.shape
     if ax is None:
         ax = Figure(figsize=(0.14 * columns + 2, 0.14 * rows + 1), layout="constrained").add_subplot()
-    limit = float(np.abs(change).max()) or 1.0
+    limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
+    ax.set_facecolor("#DDDDDD")
     cells = ax.pcolormesh(change, cmap="PuOr_r", vmin=-limit, vmax=limit, rasterized=change.size > 20_000)
     for row, column in base_pairs:
         ax.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="black", linewidth=0.9))
-    for axis, text, first in ((ax.xaxis, target, start), (ax.yaxis, mirna, 0)):
+    for axis, text, first in ((ax.xaxis, texts[1], start), (ax.yaxis, texts[0], 0)):
         axis.set_ticks(np.arange(len(text)) + 0.5, list(text), fontsize=6.5)
         axis.set_tick_params(length=0, pad=1)
         tens = [at for at in range(len(text)) if at == 0 or (first + at) % 10 == 9]
@@ -639,12 +667,13 @@ def interactions(
         xlim=(0, columns),
         ylim=(rows, 0),
         aspect="equal",
-        xlabel="target 5\u2032\u21923\u2032",
-        ylabel="miRNA 3\u2032\u21905\u2032",
+        xlabel=f"{names[1]} 5\u2032\u21923\u2032",
+        ylabel=f"{names[0]} 3\u2032\u21905\u2032",
     )
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.03, aspect=15, shrink=0.9)
     bar.set_label(title, fontsize=7)
     bar.ax.tick_params(labelsize=7)
+    bar.ax.yaxis.get_offset_text().set_fontsize(7)
     return ax
 
 
@@ -686,6 +715,7 @@ def profile(
             ax.set_xlabel(f"nt of the {strand.replace('mirna', 'miRNA')}, from its 5\u2032 end")
         if column == 0:
             ax.set_ylabel(titles[method], fontsize=8)
+        ax.set_xlim(left=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _plain(ax)
     _legend(axes[0, -1])
@@ -925,9 +955,11 @@ def _draw(drawing: Figure | Axes, file: Path | BytesIO, kind: str) -> None:
         figure.savefig(file, format=kind, dpi=200, metadata=undated)
 
 
-def _square(ax: Axes | None, width: float = 6.8) -> Axes:
+def _square(ax: Axes | None, lines: pd.DataFrame) -> Axes:
+    """Square axes from 0 to 1, with room for the legend of several lines below them."""
     if ax is None:
-        ax = Figure(figsize=(width, 5), layout="constrained").add_subplot()
+        n = lines["predictor"].nunique()
+        ax = Figure(figsize=(5, 5 + (n > 1) * (0.4 + 0.2 * -(-n // 2))), layout="constrained").add_subplot()
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     _plain(ax)
     return ax
@@ -962,11 +994,16 @@ def _lines(
             drawstyle=drawstyle,
         )
     if len(rows):
-        _legend(ax, title=title, outside=rows["predictor"].nunique() > 1)
+        _legend(ax, title=title, where="below" if rows["predictor"].nunique() > 1 else "within")
     else:
         ax.annotate("labels of one class: no curve", (0.5, 0.5), xycoords="axes fraction", ha="center", color=_GREY)
 
 
-def _legend(ax: Axes, *, title: str = "", outside: bool = False) -> None:
-    where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if outside else {"loc": "best"}
-    ax.legend(frameon=False, fontsize=8, title_fontsize=8, title=title, handlelength=3, alignment="left", **where)
+def _legend(ax: Axes, *, title: str = "", where: Literal["within", "right", "below"] = "within") -> None:
+    places: dict[str, dict[str, Any]] = {
+        "within": {"loc": "best"},
+        "right": {"loc": "upper left", "bbox_to_anchor": (1.01, 1)},
+        "below": {"loc": "upper left", "bbox_to_anchor": (0, -0.13), "ncols": 2},
+    }
+    small: dict[str, Any] = {"frameon": False, "fontsize": 8, "title_fontsize": 8}
+    ax.legend(title=title, handlelength=3, alignment="left", **small, **places[where])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mirscope import tables
 from mirscope.errors import TableError, UsageError
-from mirscope.models import PAIR, Model, expect_columns
+from mirscope.models import PAIR, Model, expect_columns, strands
 
 log = logging.getLogger(__name__)
 
@@ -203,8 +203,9 @@ def warn_of_long(model: Model, examples: pd.DataFrame) -> None:
     Raises:
         TableError: the model does not read such a table.
     """
-    expect_columns(model, examples, [f"{part}_seq" for part in model.inputs if part != "structure"])
-    n_nt = [examples[f"{part}_seq"].str.len() for part in model.inputs if part != "structure"]
+    columns = [f"{part}_seq" for part in strands(model)]
+    expect_columns(model, examples, columns)
+    n_nt = [examples[column].str.len() for column in columns]
     if model.inputs != PAIR:
         warn_of_cut(model, int((n_nt[0] > model.lengths[0]).sum()), len(examples))
         return

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mirscope import plot, reads
-from mirscope.page import Facts, Note, Page, Part, Picture, Section, Table, Tiles, share
+from mirscope.page import Note, Page, Part, Picture, Section, Table, Tiles, made, share
 
 Summary = dict[str, Any]
 
@@ -262,14 +262,5 @@ def _trust(summary: Summary) -> list[Part]:
 
 
 def _made(summary: Summary) -> Section:
-    run = summary["run"]
-    facts = {
-        "command": " ".join(map(str, run["command"])),
-        "finished": run["finished"],
-        "Python": run["python"],
-        "machine": run["machine"],
-        **run["versions"],
-        **({"NCBI BLAST+": summary["engine"]["version"]} if "version" in summary.get("engine", {}) else {}),
-    }
-    settings = {name.replace("_", " "): value for name, value in summary["settings"].items()}
-    return Section("How this was made", [Facts(facts), "Settings:", Facts(settings)])
+    blast = summary.get("engine", {}).get("version")
+    return made(summary["run"], {"NCBI BLAST+": blast} if blast else {}, {"Settings": summary["settings"]})

@@ -106,6 +106,7 @@ def scan(
     settings: Settings | None = None,
     background: Background | None = None,
     threads: int = 1,
+    report: Callable[[int], None] = lambda n: None,
 ) -> pd.DataFrame:
     """All sites of the miRNAs in the transcripts.
 
@@ -116,6 +117,7 @@ def scan(
         settings: what is called a site.
         background: of these miRNAs (`shuffled_sites`); default: that of these transcripts.
         threads: processes that share the work.
+        report: called with the nt of transcripts done, as they are done.
 
     Returns:
         Columns of `tables.SITES`, in order of transcript, miRNA, start.
@@ -126,7 +128,10 @@ def scan(
     settings = settle(settings, model)
     _check_mirnas(mirnas, model)
     calls = _calls(model, mirnas, transcripts, settings, threads, background)
-    found = list(_in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads))
+    found = []
+    for chunk in _in_order(model, _chunks(model, mirnas, transcripts, settings), settings, calls, threads):
+        found.append(chunk)
+        report(chunk.n_nt)
     sites = pd.concat([_empty(model, settings), *(chunk.sites for chunk in found)], ignore_index=True)
     if not calls.background:
         return sites

@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mirscope.errors import InputError
+from mirscope.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from mirscope.annotation import Annotation
     from mirscope.io import Record
     from mirscope.models import Model
 
@@ -52,6 +53,23 @@ SiteThreshold = Annotated[
         "--threshold", "-p", help="Call windows of this score or more, instead.", show_default="0.5 but for duplex"
     ),
 ]
+Prevalence = Annotated[
+    float,
+    typer.Option(help="Share of windows that bind, for which scores are stated; trained on pairs half of which do."),
+]
+Stride = Annotated[int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")]
+Candidates = Annotated[
+    Literal["all", "seed", "peaks"] | None,
+    typer.Option(
+        help="Score all windows, those that end with a seed match, or those where the model binds best.",
+        show_default="the model's; duplex peaks, deepTarget seed",
+    ),
+]
+NumberDuplicates = Annotated[
+    bool, typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them.")
+]
+Genes = Annotated[Path | None, typer.Option("--genes", help="Table of two columns, transcript and gene.")]
+Gtf = Annotated[Path | None, typer.Option("--gtf", help="Annotation of the transcripts, GTF or GFF3.")]
 Rejected = Annotated[bool, typer.Option("--rejected", help="Also isomiRs that their file marks as rejected.")]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 DEFAULT_MODEL, DEFAULT_HAIRPIN_MODEL = "duplex", "hairpin"
@@ -98,6 +116,16 @@ def load(name: str, *, hairpins: bool = False) -> Model:
     return model.to(predict.device())
 
 
+def names_of(given: Sequence[str]) -> list[str]:
+    """What models are called: by their file's name, or, where two have the same, as they were given."""
+    short = [Path(name).stem if Path(name).is_file() else name for name in given]
+    names = short if len(set(short)) == len(short) else list(given)
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"model {name} is given twice")
+    return names
+
+
 def arms_model(model: Model) -> Model:
     """What calls the mature miRNAs: the model itself if it can, else the default model of hairpins."""
     from mirscope import models
@@ -122,6 +150,12 @@ def bar(title: str, total: int | None, quiet: bool) -> Iterator[Any]:
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task(title, total=total)
         yield lambda n: progress.advance(task, n)
+
+
+def expect_place(path: Path | None) -> None:
+    """Raise `InputError`, before the work is done, where a file is to be written to a folder that is not there."""
+    if path and not path.absolute().parent.is_dir():
+        raise InputError("no such folder", path=path.parent)
 
 
 @contextlib.contextmanager
@@ -167,6 +201,24 @@ def read_mirnas(path: Path, *, rejected: bool = False) -> list[Record]:
 
     with spooled(path) as given:
         return io.read_mirnas(given, rejected=rejected)
+
+
+def of_name(name: str, records: Sequence[Record]) -> Record | None:
+    """The first miRNA of that name; where miRNAs have the same sequence, a record has all of their names."""
+    from mirscope import io
+
+    return next((record for record in records if name in (record.id, *record.id.split(io.OR_MIRNA))), None)
+
+
+def known_genes(genes: Path | None, gtf: Path | None) -> Annotation | dict[str, str] | None:
+    """What a table of genes or an annotation says of transcripts, where one of them is given."""
+    from mirscope import annotation
+
+    if genes and gtf:
+        raise UsageError("give --genes or --gtf, not both")
+    if gtf:
+        return annotation.read_annotation(gtf)
+    return annotation.read_gene_map(genes) if genes else None
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin
+from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, typed
 from mirscope.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mirscope.models import Model
 
 Measure = Literal["logit", "score"]
 
@@ -38,8 +40,9 @@ def explain(
         list[str] | None,
         typer.Option(
             "--method",
-            help="mask, mutate, gradient or deeplift; may be repeated.",
-            show_default="mask mutate gradient",
+            help="mask (runs of N), mutate (every other letter), gradient (integrated gradients) or deeplift; may be "
+            "repeated.",
+            show_default="the first three",
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="nt masked at a time.")] = 4,
@@ -49,14 +52,20 @@ def explain(
     ] = None,
     maps: Annotated[
         bool | None,
-        typer.Option("--map/--no-map", help="Also the map of miRNA against target of those.", show_default="of one"),
+        typer.Option(
+            "--map/--no-map",
+            help="Also the map of miRNA against target (of a hairpin against itself) of those.",
+            show_default="of one",
+        ),
     ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Pictures also as PDF.")] = False,
     refold: Annotated[
         bool, typer.Option("--refold", help="Fold each edited hairpin anew; otherwise its structure stays.")
     ] = False,
     export: Annotated[bool, typer.Option("--export", help="Write ohe.npz and shap.npz for modisco-lite.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Hold against the same network with its weights in another order.")
+        bool,
+        typer.Option("--check", help="Ask the same network with its weights in another order: does it say the same?"),
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Edited examples at a time.", rich_help_panel=RUN)] = 1024,
     threads: Threads = CORES,
@@ -65,28 +74,29 @@ def explain(
 ) -> None:
     """Say which nucleotides make a model score as it does, and whether it looks at the seed.
 
-    Each run of 4 nt is masked, each nt changed to the others, and gradients are followed where a model has them. Prints
-    what that says of nt 2-8 and 13-16 against the rest. Writes to the output folder: nucleotides.tsv (a row for each
-    nt), profile.tsv (mean and spread by position), regions.tsv, examples.tsv, summary.txt, pictures, run.json.
+    Each run of 4 nt is masked, each nt changed to the others, and gradients are followed where a model has them. A nt
+    supports binding where the logit falls without it: prints how nt 2-8 and 13-16 stand against the rest in that.
+    Writes to the output folder: nucleotides.tsv (a row for each nt), profile.tsv (mean and spread by position),
+    regions.tsv, examples.tsv, summary.txt, pictures, run.json.
 
     Examples:
 
-      mirscope explain dmiso --mirna UGAGGUAGUAGGUUGUAUAGUU --target ACUAUACAACCUACUACCUCA -o let7
+      mirscope explain duplex --mirna UGAGGUAGUAGGUUGUAUAGUU --target ACUAUACAACCUACUACCUCA -o let7
 
-      mirscope explain dmiso clash_hejret2023_mirbench:test -o profile
+      mirscope explain dmiso clash_hejret2023_mirbench:test --check -o profile
+
+      mirscope explain hairpin --hairpin GGGAGGCUCUGAAAACAGAGCCUCCC --refold -o stem
     """
     begin(quiet, threads)
-    from mirscope import interpret, models, predict
+    from mirscope import explanations, interpret, models, plot, predict
 
     network = models.load(model).to(predict.device())
-    table = _examples(network.inputs, examples, mirna=mirna, target=target, hairpin=hairpin)
-    one, pairs = len(table) == 1, network.inputs == models.PAIR
-    if maps and not pairs:
-        raise UsageError(f"{models.named(network)} reads no pairs, which --map is of")
-    if refold and pairs:
+    table = _examples(network, examples, mirna=mirna, target=target, hairpin=hairpin)
+    one = len(table) == 1
+    if refold and network.inputs == models.PAIR:
         raise UsageError(f"{models.named(network)} reads no hairpins, which --refold is of")
     with bar(f"explaining {len(table):,} examples", len(table), quiet) as advance:
-        said, files = interpret.explain_files(
+        said, files = explanations.write(
             network,
             table,
             output,
@@ -95,41 +105,40 @@ def explain(
             measure=measure,
             refold=refold,
             drawings=int(one) if draw is None else draw,
-            maps=(one and pairs) if maps is None else maps,
+            maps=one if maps is None else maps,
             export=export,
             check=check,
             batch_size=batch_size,
+            formats=plot.FORMATS if pdf else ("svg", "png"),
             settings={"examples": examples or "given"},
             report=advance,
         )
-    print(*said, sep="\n")
+    for line in said:
+        print(line)
     logging.getLogger("mirscope").info("written: %s", " ".join(map(str, files)))
 
 
 _IDS = {"mirna": "mirna_id", "target": "gene_id", "hairpin": "hairpin_id"}
 
 
-def _examples(inputs: tuple[str, ...], source: str | None, **given: str | None) -> pd.DataFrame:
+def _examples(model: Model, source: str | None, **given: str | None) -> pd.DataFrame:
     """The examples of a table or data set, or the one of sequences given as options."""
     import pandas as pd
 
-    from mirscope import datasets, io, models
+    from mirscope import datasets, models
 
-    wanted = ("mirna", "target") if inputs == models.PAIR else ("hairpin",)
-    options = " and ".join(f"--{name}" for name in wanted)
+    wanted = models.strands(model)
     own = [name for name, text in given.items() if text is not None]
     if source is not None and own:
         raise UsageError(f"give either a table or --{own[0]}, not both")
     if source is not None:
-        return datasets.load_pairs(source) if inputs == models.PAIR else datasets.load_hairpins(source)
+        return (datasets.load_pairs if model.inputs == models.PAIR else datasets.load_hairpins)(source)
     if set(own) != set(wanted):
-        raise UsageError(f"give examples: a table, a data set, or {options}")
-    texts: dict[str, Any] = {}
+        raise UsageError(f"give examples: a table, a data set, or {' and '.join(f'--{name}' for name in wanted)}")
+    columns: dict[str, list[str]] = {}
     for name in wanted:
-        known, _, letters = str(given[name]).rpartition("=")
-        texts[f"{name}_seq"] = [io.normalise(letters, path=f"--{name}")[0]]
-        if not texts[f"{name}_seq"][0]:
+        record = typed(str(given[name]), f"--{name}")
+        if not record.sequence:
             raise UsageError(f"--{name} is empty; expected a sequence")
-        if known:
-            texts[_IDS[name]] = [known]
-    return pd.DataFrame(texts)
+        columns |= {_IDS[name]: [record.id], f"{name}_seq": [record.sequence]}
+    return pd.DataFrame(columns)

@@ -13,7 +13,10 @@ from mirscope.cli.common import (
     DEFAULT_MODEL,
     Debug,
     FpPerKb,
+    Genes,
+    Gtf,
     ModelName,
+    NumberDuplicates,
     Quiet,
     Rejected,
     SiteThreshold,
@@ -22,12 +25,14 @@ from mirscope.cli.common import (
     bar,
     begin,
     first_of_each,
+    known_genes,
     load,
+    of_name,
     read_mirnas,
     spooled,
     typed,
 )
-from mirscope.errors import InputError, UsageError
+from mirscope.errors import InputError
 
 if TYPE_CHECKING:
     from mirscope.io import Record
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
 Direction = Literal["both", "down", "up"]
 Transcripts = Annotated[Path, typer.Option("--transcripts", help="3'UTRs or whole transcripts, FASTA.")]
 Mirnas = Annotated[Path, typer.Option("--mirnas", help="Mature miRNAs: FASTA, mirGFF3, isomiR table.")]
-Gtf = Annotated[Path | None, typer.Option("--gtf", help="Annotation of the transcripts, GTF or GFF3.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
 
 
@@ -57,7 +61,7 @@ def enrich(
         ),
     ] = DEFAULT_MODEL,
     gtf: Gtf = None,
-    genes: Annotated[Path | None, typer.Option(help="Table of two columns, transcript and gene.")] = None,
+    genes: Genes = None,
     family: Annotated[
         str | None, typer.Option(help="Draw this one: a miRNA or a seed.", show_default="the best")
     ] = None,
@@ -87,15 +91,13 @@ def enrich(
     from mirscope import annotation
     from mirscope import enrich as library
 
-    if gtf and genes:
-        raise UsageError("give --gtf or --genes, not both")
-    annotated = annotation.read_annotation(gtf) if gtf else None
+    known = known_genes(genes, gtf)
+    annotated = known if isinstance(known, annotation.Annotation) else None
     queries, whole = read_mirnas(mirnas), first_of_each(transcripts)
     records = [annotated.utr3(record) for record in whole] if annotated else whole
     log = logging.getLogger("mirscope")
     if n_cut := sum(len(old.sequence) > len(new.sequence) for old, new in zip(whole, records, strict=True)):
         log.info("%d of %d transcripts are cut to their 3'UTR", n_cut, len(whole))
-    known = annotated or (annotation.read_gene_map(genes) if genes else None)
     experiment = library.read_experiment(table, annotation.names([record.id for record in records], known))
     groups, used = library.families(queries), experiment.of(records)
     if model == "seed":
@@ -224,10 +226,7 @@ def compare(
         float, typer.Option(help="Smallest ratio of the two rates of false sites that is a change.")
     ] = 3.0,
     rejected: Rejected = False,
-    duplicate_ids: Annotated[
-        bool,
-        typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them."),
-    ] = False,
+    duplicate_ids: NumberDuplicates = False,
     plot: Annotated[int, typer.Option(metavar="N", min=0, help="Draw the first N isomiRs.")] = 10,
     threads: Threads = CORES,
     quiet: Quiet = False,
@@ -304,14 +303,12 @@ def _forms(text: str, rejected: bool, what: str) -> list[Record] | str:
 
 def _named(name: str, records: list[Record] | str, path: str) -> list[Record]:
     """The miRNA of that name among those of a file."""
-    from mirscope import io
-
     if isinstance(records, str):
         raise InputError(
             "no such file; expected a file, a sequence, or the name of a miRNA in the other file", path=name
         )
-    if found := [record for record in records if name in (record.id, *record.id.split(io.OR_MIRNA))]:
-        return found[:1]
+    if found := of_name(name, records):
+        return [found]
     known = ", ".join(record.id for record in records[:3])
     raise InputError(f"neither a file, nor a sequence, nor a miRNA of {path} ({known} ...)", path=name)
 

@@ -44,7 +44,7 @@ def models_info(
     from mirscope import models
 
     network = models.load(model)
-    print(models.card(network.name) or f"# {network.name}\n")
+    print(models.card(network) or f"# {network.name}\n")
     print(f"network      {models.architecture(network)}: {type(network).__doc__}")
     print(f"settings     {network.config}")
     print(f"parameters   {sum(parameter.numel() for parameter in network.parameters()):,}")

@@ -15,17 +15,26 @@ from mirscope.cli.common import (
     CORES,
     DEFAULT_MODEL,
     RUN,
+    Candidates,
     Debug,
     FpPerKb,
+    Genes,
+    Gtf,
     ModelName,
+    NumberDuplicates,
+    Prevalence,
     Quiet,
     Rejected,
     SiteThreshold,
+    Stride,
     Threads,
     app,
     bar,
     begin,
+    expect_place,
+    known_genes,
     load,
+    names_of,
     read_mirnas,
     spooled,
     typed,
@@ -39,7 +48,6 @@ if TYPE_CHECKING:
 
 GeneScore = Literal["repression", "max", "noisy-or", "count"]
 Example = Literal["pair", "gene"]
-Candidates = Literal["all", "seed", "peaks"]
 Isoforms = Literal["mean", "max", "longest"]
 Cluster = Literal["none", "mirnas", "targets", "both"]
 
@@ -91,12 +99,7 @@ def scan(
     rejected: Rejected = False,
     fp_per_kb: FpPerKb = None,
     threshold: SiteThreshold = None,
-    prevalence: Annotated[
-        float,
-        typer.Option(
-            help="Share of windows that bind, for which scores are stated; trained on pairs half of which do."
-        ),
-    ] = 0.5,
+    prevalence: Prevalence = 0.5,
     background: Annotated[
         int | None,
         typer.Option(
@@ -105,16 +108,8 @@ def scan(
             show_default="200,000 with --fp-per-kb",
         ),
     ] = None,
-    stride: Annotated[
-        int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
-    ] = None,
-    candidates: Annotated[
-        Candidates | None,
-        typer.Option(
-            help="Score all windows, those that end with a seed match, or those where the model binds best.",
-            show_default="the model's; duplex peaks, deepTarget seed",
-        ),
-    ] = None,
+    stride: Stride = None,
+    candidates: Candidates = None,
     all_windows: Annotated[
         bool,
         typer.Option(
@@ -133,10 +128,8 @@ def scan(
         float, typer.Option(help="Free miRNA for --gene-score repression; 1: as in a transfection.")
     ] = 1.0,
     min_sites: Annotated[int, typer.Option("--min-sites", min=1, help="Fewer sites make no target gene.")] = 1,
-    genes: Annotated[
-        Path | None, typer.Option(help="Table of two columns, transcript and gene: genes.tsv is of these genes.")
-    ] = None,
-    gtf: Annotated[Path | None, typer.Option("--gtf", help="The same from an annotation, GTF or GFF3.")] = None,
+    genes: Genes = None,
+    gtf: Gtf = None,
     isoforms: Annotated[
         Isoforms, typer.Option(help="A gene's repression: its transcripts' mean, largest, or that of the longest one.")
     ] = "mean",
@@ -146,10 +139,7 @@ def scan(
             "--format", help="tsv, bed, gff3, parquet or fasta; may be repeated.", show_default="tsv bed gff3"
         ),
     ] = None,
-    duplicate_ids: Annotated[
-        bool,
-        typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them."),
-    ] = False,
+    duplicate_ids: NumberDuplicates = False,
     plot: Annotated[int, typer.Option(metavar="N", min=0, help="Draw the N best target transcripts.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted scan.", rich_help_panel=RUN)
@@ -241,9 +231,7 @@ def _genes_of(ids: Sequence[str], genes: Path | None, gtf: Path | None) -> dict[
     """The gene of each transcript; one that is not in the map is its own, which is counted in the log."""
     from mirscope import annotation
 
-    if genes and gtf:
-        raise UsageError("give --genes or --gtf, not both")
-    known = annotation.read_gene_map(genes) if genes else annotation.read_annotation(Path(str(gtf)))
+    known = known_genes(genes, gtf)
     found = dict(zip(ids, annotation.names(ids, known)["gene_id"], strict=True))
     lost = sum(not gene for gene in found.values())
     if lost == len(ids):
@@ -265,20 +253,9 @@ def heatmap(
     cluster: Annotated[
         Cluster, typer.Option(help="Put like miRNAs, like transcripts (targets), or both beside each other.")
     ] = "none",
-    stride: Annotated[
-        int | None, typer.Option(help="nt from a window to the next.", show_default="the model's; miTAR 15")
-    ] = None,
-    candidates: Annotated[
-        Candidates | None,
-        typer.Option(
-            help="Score all windows, those that end with a seed match, or those where the model binds best.",
-            show_default="the model's; duplex peaks, deepTarget seed",
-        ),
-    ] = None,
-    duplicate_ids: Annotated[
-        bool,
-        typer.Option("--number-duplicates", help="Give repeated transcript ids a number instead of refusing them."),
-    ] = False,
+    stride: Stride = None,
+    candidates: Candidates = None,
+    duplicate_ids: NumberDuplicates = False,
     threads: Threads = CORES,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -369,11 +346,12 @@ def evaluate(
       mirscope evaluate dnnpremir_cnn dnnpremir_human_balanced:test --against dnnpremir_rnn
     """
     begin(quiet, threads)
-    from mirscope import datasets, models, predict
+    from mirscope import datasets, evaluation_report, models, predict
     from mirscope import evaluate as library
 
+    expect_place(report)
     given = [model, *(against or [])]
-    networks = {name: models.load(each).to(predict.device()) for name, each in zip(_names(given), given, strict=True)}
+    networks = {name: models.load(each).to(predict.device()) for name, each in zip(names_of(given), given, strict=True)}
     name, network = next(iter(networks.items()))
     pairs, whole = _pairs(data)
     hairpins = "hairpin_seq" in pairs
@@ -399,7 +377,8 @@ def evaluate(
         found = replace(found, background=rates)
     library.print_table(found)
     if report:
-        library.page(found).write(report)
+        weights = {f"weights of {name}": models.fingerprint(each) for name, each in networks.items()}
+        evaluation_report.page(found, data=data, facts=weights).write(report)
     if json or plots:
         written = library.write(found, json or Path(plots or ".") / "evaluation.json", plots=plots)
         logging.getLogger("mirscope").info("written: %s", " ".join(map(str, written)))
@@ -430,16 +409,6 @@ def _pseudo_hairpins(network: Model) -> dict[str, pd.DataFrame]:
             pseudo = pseudo[~pseudo["hairpin_seq"].isin(learned["hairpin_seq"])]
         return {"pseudo": pseudo}
     return {}
-
-
-def _names(given: Sequence[str]) -> list[str]:
-    """What the models are called: by their file's name, or, where two have the same, as they were given."""
-    short = [Path(name).stem if Path(name).is_file() else name for name in given]
-    names = short if len(set(short)) == len(short) else list(given)
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"{name} is to be compared with itself")
-    return names
 
 
 def _pairs(data: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -261,6 +261,11 @@ def named(model: Model) -> str:
     return getattr(model, "name", architecture(model))
 
 
+def strands(model: Model) -> tuple[str, ...]:
+    """The inputs that are nucleotides."""
+    return tuple(part for part in model.inputs if part != "structure")
+
+
 def expect(model: Model, inputs: tuple[str, ...]) -> None:
     """Raise `UsageError`, one clear line, unless the model reads `inputs`."""
     if model.inputs != inputs:
@@ -383,10 +388,11 @@ def import_keras(path: str | Path, name: str) -> Model:
     return model
 
 
-def card(name: str) -> str:
-    """The model card of bundled weights, Markdown; empty where there is none."""
-    path = WEIGHTS / f"{name}.md"
-    return path.read_text() if path.is_file() else ""
+def card(model: Model) -> str:
+    """The model card, Markdown; empty unless the weights are bundled ones."""
+    path = WEIGHTS / f"{named(model)}.md"
+    known = path.is_file() and fingerprint(load(path.stem)) == fingerprint(model)  # not others of that name
+    return path.read_text() if known else ""
 
 
 def _unknown(name: str, known: Sequence[str]) -> UsageError:
