@@ -175,7 +175,7 @@ def test_the_best_window_is_explained(toy):
 
 def test_the_seed_is_seen_and_said(toy):
     tally = interpret.Tally(["mask", "mutate", "gradient"])
-    mirnas = [LET7, "UAGCUUAUCAGACUGAUGUUGA", "UGGAAUGUAAAGAAGUAUGUAU"]
+    mirnas = [letter + LET7[1:] for letter in "ACGU"] + ["UGGAAUGUAAAGAAGUAUGUAU"]
     pairs = pd.concat(
         [table(mirna, "GG" + letter + reverse_complement(mirna[1:8])) for mirna in mirnas for letter in "ACG"]
     )
@@ -184,7 +184,7 @@ def test_the_seed_is_seen_and_said(toy):
     regions = tally.regions().set_index(["region", "method"])
     row = regions.loc[("seed", "mutate")]
     assert (row["inside"], row["outside"], row["difference"], row["low"], row["high"]) == (1, 0, 1, 1, 1)
-    assert (row["n"], row["n_groups"]) == (9, 3)
+    assert (row["n"], row["n_groups"]) == (15, 5)
     assert (regions.loc[("seed", "mask"), ["inside", "outside"]] == [4, 0]).all()
     assert regions.loc[("supplementary", "mask"), "difference"] == 0
     row = regions.loc[("miRNA", "mutate")]
@@ -192,11 +192,11 @@ def test_the_seed_is_seen_and_said(toy):
     said = interpret.words(tally.regions())
     assert said[0] == (
         "seed (label 1): with 4 nt masked, the logit loses 4 within nt 2-8 of the miRNA, 0 within its other nt; "
-        "difference +4 (95 % +4 to +4; 9 examples in 3 groups): visible"
+        "difference +4 (95 % +4 to +4; 15 examples in 5 groups): visible"
     )
     assert said[1].endswith("not visible")
     profile = tally.profile().set_index(["strand", "method", "measure", "position"])
-    assert profile.loc[("mirna", "mutate", "logit", 3), ["n", "mean", "sd"]].tolist() == [9, -1, 0]
+    assert profile.loc[("mirna", "mutate", "logit", 3), ["n", "mean", "sd"]].tolist() == [15, -1, 0]
 
 
 def test_mean_and_spread_by_position():
@@ -210,11 +210,12 @@ def test_mean_and_spread_by_position():
 
 
 def test_the_interval_is_over_groups():
-    """Three groups of 1, 1 and 2 examples; the mean over examples, the interval from resamples of groups."""
-    values, groups = np.array([1.0, 3.0, 5.0, 5.0]), np.array([0, 1, 2, 2])
+    """Groups of 1, 1, 1, 1 and 2 examples; the mean over examples, the interval from resamples of groups."""
+    values, groups = np.array([1.0, 3.0, 1.0, 3.0, 5.0, 5.0]), np.array([0, 1, 2, 3, 4, 4])
     low, high = interpret._interval(values, groups, 0)
-    assert 1 <= low < 3.5 < high <= 5
-    assert all(map(math.isnan, interpret._interval(values, np.zeros(4, int), 0)))
+    assert 1 <= low < 3 < high <= 5
+    assert interpret._interval(np.full(6, 2.0), groups, 0) == (2, 2)
+    assert all(map(math.isnan, interpret._interval(values, groups // 2, 0)))  # three groups are too few
 
 
 WITHOUT_WEIGHTS = [name for name in models.names() if not models.needs_weights(name)]

@@ -51,6 +51,8 @@ AT_ONCE = 16
 SEED, SUPPLEMENTARY = (1, 8), (12, 16)
 """Parts of the miRNA, 0-based, half-open: nt 2-8 and 13-16."""
 RESAMPLES = 1000
+FEWEST = 5
+"""Groups of examples that an interval needs."""
 
 
 @dataclass(frozen=True)
@@ -380,8 +382,8 @@ def interactions(
 
 REGIONS = {
     "seed": ("nt 2-8 of the miRNA", "its other nt"),
-    "miRNA": ("all {units} of the miRNA together", "all {units} of the target together"),
     "supplementary": ("nt 13-16 of the miRNA", "its other nt from nt 9 on"),
+    "miRNA": ("all {units} of the miRNA together", "all {units} of the target together"),
     "paired": ("the paired nt of the hairpin", "its unpaired nt"),
     "loop": ("the terminal loop of the hairpin", "its other nt"),
 }
@@ -480,24 +482,26 @@ class Tally:
 
         Returns:
             Columns: label, region, method, measure, inside and outside (mean support of a run or nucleotide, or a sum),
-            difference, low and high (its 95 % interval, from resamples of groups; NaN where there are fewer than two),
+            difference, low and high (its 95 % interval, from resamples of groups; NaN of fewer than `FEWEST`),
             n (examples) and n_groups. A region lies above 0 where it supports binding more than the rest does.
         """
+        labels, names = list(dict.fromkeys(key[0] for key in self._regions)), list(REGIONS)
+        order = {key: (labels.index(key[0]), self.methods.index(key[2]), names.index(key[1])) for key in self._regions}
         rows = []
-        for key, values in self._regions.items():
+        for key, values in sorted(self._regions.items(), key=lambda item: order[item[0]]):
             groups, inside, outside = (np.array(column) for column in zip(*values, strict=True))
             number, unique = pd.factorize(groups)
             interval = _interval(inside - outside, number, random_state)
             means = (float(own.mean()) for own in (inside, outside, inside - outside))
             rows.append((*key, *means, *interval, len(values), len(unique)))
-        names = ["label", "region", "method", "measure", "inside", "outside", "difference", "low", "high", "n"]
-        return pd.DataFrame(rows, columns=[*names, "n_groups"])
+        columns = ["label", "region", "method", "measure", "inside", "outside", "difference", "low", "high", "n"]
+        return pd.DataFrame(rows, columns=[*columns, "n_groups"])
 
 
 def _interval(values: Array, groups: NDArray[np.int64], random_state: int) -> tuple[float, float]:
-    """95 % of the means of resamples of groups; NaN of fewer than two."""
+    """95 % of the means of resamples of groups; NaN of fewer than `FEWEST`."""
     sums, n = np.bincount(groups, values), np.bincount(groups)
-    if len(n) < 2:
+    if len(n) < FEWEST:
         return float("nan"), float("nan")
     drawn = np.random.default_rng(random_state).multinomial(len(n), np.full(len(n), 1 / len(n)), RESAMPLES)
     low, high = np.percentile(drawn @ sums / (drawn @ n), [2.5, 97.5])
@@ -517,7 +521,7 @@ def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
         told = _TOLD[row["method"]].format(k=k, where=where, rest=rest, per=per, **row)
         many = f"{row['n']:,} example{'s' * (row['n'] != 1)}"
         if np.isnan(row["low"]):
-            sure = f"({many}: no interval)"
+            sure = f"({many}: too few for an interval)"
         else:
             above, around, below = VERDICTS.get(row["region"], VERDICTS[""])
             verdict = above if row["low"] > 0 else below if row["high"] < 0 else around
