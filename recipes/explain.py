@@ -98,9 +98,9 @@ Mean (line) and standard deviation (band) by position; nt 2-8 and 13-16 are shad
 ## Is it what was learned?
 
 Rank correlation (Spearman, within a strand, mean of both) of the attributions of `dmiso` with those of another network,
-of the same {n_checked} pairs that bind [95 % interval, bootstrap of the pairs]. *Trained again*: same pairs and
-settings, another random state. *Shuffled labels*: the same with the labels of training and validation pairs shuffled.
-*Randomised*: the numbers of each weight tensor in another order.
+of the same {n_checked} pairs that bind [95 % interval, bootstrap of the pairs; those whose gradients do not add up
+are left out]. *Trained again*: same pairs and settings, another random state. *Shuffled labels*: the same with the
+labels of training and validation pairs shuffled. *Randomised*: the numbers of each weight tensor in another order.
 
 {sanity}
 

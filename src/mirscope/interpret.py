@@ -521,7 +521,7 @@ def words(table: pd.DataFrame, *, k: int = K) -> list[str]:
         told = _TOLD[row["method"]].format(k=k, where=where, rest=rest, per=per, **row)
         many = f"{row['n']:,} example{'s' * (row['n'] != 1)}"
         if np.isnan(row["low"]):
-            sure = f"({many}: too few for an interval)"
+            sure = f"({many}: no interval)"
         else:
             above, around, below = VERDICTS.get(row["region"], VERDICTS[""])
             verdict = above if row["low"] > 0 else below if row["high"] < 0 else around
