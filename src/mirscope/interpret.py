@@ -706,7 +706,7 @@ def draw_profile(table: pd.DataFrame, *, k: int = K, measure: Measure = "logit")
     own = table[(table["measure"] == measure) | table["method"].isin(gradients.METHODS)]
     titles = {method: f"change of the {measure},\n{AXES[method].format(k=k)}" for method in ("mask", "mutate")}
     titles |= {method: f"contribution to the\nlogit, {AXES[method]}" for method in gradients.METHODS}
-    return plot.profile(own, shaded={"mirna": (SEED, SUPPLEMENTARY)}, titles=titles)
+    return plot.profile(own, shaded={"mirna": {"seed": SEED, "3\u2032 part": SUPPLEMENTARY}}, titles=titles)
 
 
 def _title(strand: str) -> str:

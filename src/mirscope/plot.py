@@ -678,13 +678,13 @@ def interactions(
 
 
 def profile(
-    table: pd.DataFrame, *, shaded: Mapping[str, Sequence[tuple[int, int]]], titles: Mapping[str, str]
+    table: pd.DataFrame, *, shaded: Mapping[str, Mapping[str, tuple[int, int]]], titles: Mapping[str, str]
 ) -> Figure:
     """Mean and spread by position: a row of panels for each method, a panel for each strand, a line for each label.
 
     Args:
         table: columns of `interpret.Tally.profile`, of one measure for each method.
-        shaded: by strand, parts that are marked (0-based, half-open).
+        shaded: by strand, parts that are marked, by name (0-based, half-open).
         titles: by method, of its axis.
     """
     methods, names = list(table["method"].unique()), list(table["strand"].unique())
@@ -693,8 +693,11 @@ def profile(
     for (row, method), (column, strand) in itertools.product(enumerate(methods), enumerate(names)):
         ax = axes[row, column]
         own = table[(table["method"] == method) & (table["strand"] == strand)]
-        for low, high in shaded.get(strand, ()):
+        for name, (low, high) in shaded.get(strand, {}).items():
             ax.axvspan(low + 0.5, high + 0.5, color="#EEEEEE", linewidth=0, zorder=0)
+            if row == 0:
+                where = {"xy": ((low + high + 1) / 2, 1), "xycoords": ax.get_xaxis_transform(), "va": "bottom"}
+                ax.annotate(name, **where, ha="center", fontsize=7, color="#404040")
         ax.axhline(0, color=_GREY, linewidth=0.6)
         for place, (label, line) in enumerate(own.groupby("label", sort=True)):
             colour, at = PALETTE[place % len(PALETTE)], line["position"] + 1
@@ -715,7 +718,7 @@ def profile(
             ax.set_xlabel(f"nt of the {strand.replace('mirna', 'miRNA')}, from its 5\u2032 end")
         if column == 0:
             ax.set_ylabel(titles[method], fontsize=8)
-        ax.set_xlim(left=0.5)
+        ax.set_xlim(0.5, table.loc[table["strand"] == strand, "position"].max() + 1.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _plain(ax)
     _legend(axes[0, -1])
