@@ -117,7 +117,9 @@ def look(
     if settings.background is None and not given.background:
         given = replace(given, background=scan.BACKGROUND)
     how: dict[str, Any] = {"settings": replace(given, duplexes=False), "threads": threads}
-    how["background"] = background = scan.shuffled_sites(network, [mirna], transcripts, **how)
+    alone = given.background is not None and given.background <= scan.BACKGROUND  # done before processes have started
+    shuffle = how | {"threads": 1 if alone else threads}
+    how["background"] = background = scan.shuffled_sites(network, [mirna], transcripts, **shuffle)
     table = scan.scan(network, [mirna], transcripts, report=report, **how)
     rate, is_least = np.nan, False
     if background:
