@@ -190,7 +190,7 @@ def test_floors_of_the_card_stand_beside_the_model(name):
     told, *parts = pair_report._trust(name, network)
     value, low, high = network.provenance["test"]["auroc"]
     assert f"AUROC {value:.3f} (95 % {low:.3f}–{high:.3f}), calibration error" in told
-    assert ("fitted to be probabilities where 50%" in told) == ("calibration" in network.provenance)
+    assert ("fitted to be probabilities where 50 %" in told) == ("calibration" in network.provenance)
     floors = next(part.frame for part in parts if isinstance(part, page.Table))
     assert list(floors)[:2] == ["pairs", name]
     assert f"{value:.4f} ({low:.3f}–{high:.3f})" in set(floors[name])

@@ -19,7 +19,7 @@ from mirscope.annotation import Annotation
 from mirscope.errors import InputError
 from mirscope.io import Record
 from mirscope.models import Model
-from mirscope.page import Links, Note, Page, Part, Picture, Section, Table, Tiles, made, shown
+from mirscope.page import Links, Note, Page, Part, Picture, Section, Table, Tiles, made, share, shown
 
 EXPLAINED = 3
 """Best sites of each model that are drawn."""
@@ -117,7 +117,9 @@ def look(
     if settings.background is None and not given.background:
         given = replace(given, background=scan.BACKGROUND)
     how: dict[str, Any] = {"settings": replace(given, duplexes=False), "threads": threads}
-    how["background"] = background = scan.shuffled_sites(network, [mirna], transcripts, **how)
+    alone = given.background is not None and given.background <= scan.BACKGROUND  # done before processes have started
+    shuffle = how | {"threads": 1 if alone else threads}
+    how["background"] = background = scan.shuffled_sites(network, [mirna], transcripts, **shuffle)
     table = scan.scan(network, [mirna], transcripts, report=report, **how)
     rate, is_least = np.nan, False
     if background:
@@ -315,9 +317,9 @@ def _trust(name: str, network: Model) -> list[Part]:
     if all(isinstance(value, list) and None not in value for value in map(test.get, _MEASURES)):
         auroc, error, sensitivity, specificity = (test[measure] for measure in _MEASURES)
         told += f" On its test pairs: AUROC {_interval(auroc)}, calibration error {_interval(error)}; at score 0.5 it "
-        told += f"calls {sensitivity[0]:.0%} of those that bind and {1 - specificity[0]:.0%} of the others."
+        told += f"calls {share(sensitivity[0], 1)} of those that bind and {share(1 - specificity[0], 1)} of the others."
     if fitted := known.get("calibration"):
-        told += f" Its scores were fitted to be probabilities where {fitted['prevalence']:.0%} of the pairs bind"
+        told += f" Its scores were fitted to be probabilities where {share(fitted['prevalence'], 1)} of the pairs bind"
     elif test:
         told += " Its scores were not calibrated: if anything, they are probabilities for pairs like its test pairs"
     else:
