@@ -209,6 +209,16 @@ def test_mean_and_spread_by_position():
     assert logits.to_numpy().tolist() == [[0, 2, -2, pytest.approx(math.sqrt(2))], [1, 1, 0, 0]]
 
 
+def test_the_picture_of_a_set_reaches_its_last_nt(toy):
+    """Masked runs of 4 end 3 nt earlier, so that the first row of panels is shorter than the others."""
+    tally = interpret.Tally(["mask", "mutate"])
+    for found in interpret.explain(toy, table(), methods=["mask", "mutate"]):
+        tally.add(found)
+    axes = interpret.draw_profile(tally.profile()).axes
+    assert {ax.get_xlim() for ax in axes} == {(0.5, 22.5), (0.5, 10.5)}
+    assert [text.get_text() for text in axes[0].texts] == ["seed", "3\u2032 part"]
+
+
 def test_the_interval_is_over_groups():
     """Groups of 1, 1, 1, 1 and 2 examples; the mean over examples, the interval from resamples of groups."""
     values, groups = np.array([1.0, 3.0, 1.0, 3.0, 5.0, 5.0]), np.array([0, 1, 2, 3, 4, 4])
