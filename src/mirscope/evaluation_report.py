@@ -57,7 +57,7 @@ def _short(evaluation: Evaluation) -> list[Part]:
     if len(floors):
         best = max(evaluate.records(floors), key=lambda row: row["auroc"])
         floor = evaluate.cell(best, "auroc").replace("\n", " (95 % ")
-        told += f", the best floor ({best['predictor']}, which reads part of the question only) {floor})"
+        told += f", the best floor ({best['predictor']}) {floor})"
     tiles = {title: first[name] for name, title in SHOWN.items() if not math.isnan(first[name])}
     return [f"{told}.", *(Note(line) for line in evaluate.remarks(evaluation)), Tiles(tiles)]
 
