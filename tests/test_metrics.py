@@ -1,5 +1,6 @@
 """Metrics against answers counted by hand, scikit-learn, and an obvious bootstrap."""
 
+import math
 import subprocess
 import sys
 
@@ -354,3 +355,30 @@ def test_paired_tests_of_one_class_and_bad_input():
         metrics.delong(LABELS, SCORES, SCORES[:2])
     with pytest.raises(InputError, match="no examples"):
         metrics.paired_bootstrap([], [], [])
+
+
+def test_the_interval_of_a_mean_is_of_resampled_groups():
+    """Five groups of one row and one of ninety-five: of the rows alone the interval is narrow, of the groups wide."""
+    values = np.array([1.0, 3.0, 1.0, 3.0, 5.0, *[2.0] * 95])
+    groups = np.array([0, 1, 2, 3, 4, *[5] * 95])
+    low, high = metrics.mean_interval(values)
+    assert 1.9 < low < values.mean() < high < 2.2
+    low, high = metrics.mean_interval(values, groups)
+    assert low < 1.9
+    assert high > 2.5  # the large group is not drawn in a third of the resamples
+    assert metrics.mean_interval(np.full(6, 2.0), [0, 0, 1, 1, 2, 2]) == (2, 2)
+
+
+def test_the_interval_of_a_mean_leaves_out_what_is_not_known():
+    values = np.array([[1.0, math.nan, math.nan], [3.0, 2.0, math.nan], [math.nan, 2.0, math.nan]])
+    low, high = metrics.mean_interval(values)
+    assert (low[0], high[0]) == (1, 3)
+    assert (low[1], high[1]) == (2, 2)
+    assert math.isnan(low[2])
+    assert math.isnan(high[2])
+
+
+def test_the_interval_of_a_mean_covers_at_its_nominal_rate():
+    generator = np.random.default_rng(0)
+    bounds = [metrics.mean_interval(generator.normal(size=40), n_resamples=200) for _ in range(300)]
+    assert 0.89 <= np.mean([low <= 0 <= high for low, high in bounds]) <= 0.97

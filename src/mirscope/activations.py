@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mirscope import interpret, io, plot, predict, rna, runs
+from mirscope import interpret, io, metrics, plot, predict, rna, runs
 from mirscope.errors import InputError, UsageError
 from mirscope.models import PAIR, Model, States, _letters, expect, named
 
@@ -54,8 +54,6 @@ HEAD_COLUMNS = (
 )
 FEWEST = 20
 """Pairs with a duplex that are needed."""
-
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,8 @@ def units(
         values, other, within = (np.concatenate(parts[layer]) for parts in (own, others, inside))
         choice = column_means(values[chosen])
         sign = np.where(choice >= 0.5, 1.0, -1.0)
-        value, low_, high = mean_interval(values[measured], random_state)
+        value = column_means(values[measured])
+        low_, high = metrics.mean_interval(values[measured], random_state=random_state)
         turned = 0.5 + sign * (np.stack([value, low_, high]) - 0.5)
         place = np.nan_to_num(column_means(within[chosen]))
         by_place = np.broadcast_to(place[:, None], (*within.shape, 1))[measured]
@@ -239,18 +238,6 @@ def column_means(values: Array) -> Array:
         return np.where(known, values, 0).sum(0) / known.sum(0)
 
 
-def mean_interval(values: Array, random_state: int) -> tuple[Array, Array, Array]:
-    """Means (columns,) of rows, NaN left out, and 95 % intervals from bootstrap resamples of the rows; NaN for none."""
-    generator = np.random.default_rng(random_state)
-    known = ~np.isnan(values)
-    counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), _RESAMPLES).astype(float)
-    with np.errstate(invalid="ignore"):
-        means = (counts @ np.where(known, values, 0)) / (counts @ known)
-    bounds = np.full((2, values.shape[1]), np.nan)
-    bounds[:, known.any(0)] = np.nanpercentile(means[:, known.any(0)], [2.5, 97.5], axis=0)
-    return column_means(values), bounds[0], bounds[1]
-
-
 # ----------------------------------------------------------------------------------------------------------- attention
 
 
@@ -313,9 +300,10 @@ def attention(
     for layer, head, pick in [(0, 0, None), *heads]:
         each = (part.mean((1, 2)) if pick is None else part[pick] for part in (own, other, average, shares))
         here, there, usual, share = each
-        value, low_, high = mean_interval(correlations(here, change)[:, None], random_state)
-        controls = (float(column_means(correlations(part, change))) for part in (there, usual))
-        rows_.append((layer, head, share.mean(), expected, value[0], low_[0], high[0], *controls))
+        correlated = [correlations(part, change) for part in (here, there, usual)]
+        value, *controls = (float(column_means(part)) for part in correlated)
+        low_, high = metrics.mean_interval(correlated[0], random_state=random_state)
+        rows_.append((layer, head, share.mean(), expected, value, low_, high, *controls))
     return Attention(pd.DataFrame(rows_, columns=list(HEAD_COLUMNS)), _masked(own.mean((1, 2)), change, random_state))
 
 
@@ -325,9 +313,9 @@ def _masked(attended: Array, change: Array, random_state: int) -> pd.DataFrame:
     rows = np.arange(len(change))
     most, least = (np.where(known, sign * attended, -np.inf).argmax(1) for sign in (1, -1))
     of_runs = np.stack([change[rows, most], change[rows, least], column_means(change.T)], 1)
-    table = pd.DataFrame(dict(zip(("change", "low", "high"), mean_interval(of_runs, random_state), strict=True)))
-    table.insert(0, "run", ["most attended", "least attended", "average"])
-    return table
+    low, high = metrics.mean_interval(of_runs, random_state=random_state)
+    runs_ = ["most attended", "least attended", "average"]
+    return pd.DataFrame({"run": runs_, "change": column_means(of_runs), "low": low, "high": high})
 
 
 def _maps(model: Model, codes: Sequence[Tensor]) -> Tensor:

@@ -32,7 +32,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 from torch import Tensor
 
-from mirscope import gradients, models, plot, predict, rna, train
+from mirscope import gradients, metrics, models, plot, predict, rna, train
 from mirscope.errors import UsageError
 from mirscope.models import PAIR, Model
 
@@ -50,7 +50,6 @@ AT_ONCE = 16
 """Examples whose edits are scored together."""
 SEED, SUPPLEMENTARY = (1, 8), (12, 16)
 """Parts of the miRNA, 0-based, half-open: nt 2-8 and 13-16."""
-RESAMPLES = 1000
 FEWEST = 5
 """Groups of examples that an interval needs."""
 
@@ -500,11 +499,9 @@ class Tally:
 
 def _interval(values: Array, groups: NDArray[np.int64], random_state: int) -> tuple[float, float]:
     """95 % of the means of resamples of groups; NaN of fewer than `FEWEST`."""
-    sums, n = np.bincount(groups, values), np.bincount(groups)
-    if len(n) < FEWEST:
+    if len(np.unique(groups)) < FEWEST:
         return float("nan"), float("nan")
-    drawn = np.random.default_rng(random_state).multinomial(len(n), np.full(len(n), 1 / len(n)), RESAMPLES)
-    low, high = np.percentile(drawn @ sums / (drawn @ n), [2.5, 97.5])
+    low, high = metrics.mean_interval(values, groups, random_state=random_state)
     return float(low), float(high)
 
 

@@ -370,6 +370,37 @@ def paired_bootstrap(
     return Difference(value, float(low), float(high), float(differences.std(ddof=1)), float(p))
 
 
+def mean_interval(
+    values: ArrayLike, groups: ArrayLike | None = None, *, n_resamples: int = 1000, random_state: int = 0
+) -> tuple[Array, Array]:
+    """The 95 % intervals of the means of columns: percentiles of bootstrap resamples of the rows, or of groups of rows.
+
+    Args:
+        values: (n, ...); NaN is left out of a mean, and NaN comes out of a column that has nothing else.
+        groups: (n,) numbers from 0 of what is drawn together, such as the sites of a miRNA; default each row alone.
+        n_resamples: how many.
+        random_state: of the resamples.
+
+    Returns:
+        Low and high, (...).
+    """
+    each = np.asarray(values, dtype=float)
+    rows, number = each.reshape(len(each), -1), np.arange(len(each)) if groups is None else np.asarray(groups)
+    known, n_groups = ~np.isnan(rows), int(number.max(initial=-1)) + 1
+    sums, n = np.zeros((2, n_groups, rows.shape[1]))
+    np.add.at(sums, number, np.where(known, rows, 0))
+    np.add.at(n, number, known)
+    generator = np.random.default_rng(random_state)
+    drawn = generator.multinomial(n_groups, np.full(n_groups, 1 / n_groups), n_resamples).astype(float)
+    with np.errstate(invalid="ignore"):
+        means = (drawn @ sums) / (drawn @ n)
+    bounds = np.full((2, rows.shape[1]), np.nan)
+    some = known.any(0)
+    bounds[:, some] = np.nanpercentile(means[:, some], [2.5, 97.5], axis=0)
+    low, high = bounds.reshape(2, *each.shape[1:])
+    return low, high
+
+
 def curves(labels: ArrayLike, scores: ArrayLike, *, n_bins: int = N_BINS, n_points: int = 400) -> pd.DataFrame:
     """The curves that plots show.
 
