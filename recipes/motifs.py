@@ -22,13 +22,13 @@ PAIRS = "clash_hejret2023_mirbench:test"
 HAIRPINS = "dnnpremir_human_balanced:test"
 DATABASES = ["--database", "rbp", "--database", "seeds", "--database", "jaspar"]
 MOTIFS = {
-    "dmiso": ["--examples", PAIRS, *DATABASES, "--logos", "8"],
-    "dmiso_chimeras": ["--examples", PAIRS, *DATABASES],
-    "dmiso_helwak": ["--examples", PAIRS, *DATABASES],
-    str(PUBLISHED): ["--examples", PAIRS, *DATABASES],
-    "deepmirnatar": ["--examples", PAIRS, *DATABASES],
-    "mitar": ["--examples", PAIRS, *DATABASES],
-    "dnnpremir_cnn": ["--examples", HAIRPINS, "--database", "rbp"],
+    "dmiso": [PAIRS, *DATABASES, "--logos", "8"],
+    "dmiso_chimeras": [PAIRS, *DATABASES],
+    "dmiso_helwak": [PAIRS, *DATABASES],
+    str(PUBLISHED): [PAIRS, *DATABASES],
+    "deepmirnatar": [PAIRS, *DATABASES],
+    "mitar": [PAIRS, *DATABASES],
+    "dnnpremir_cnn": [HAIRPINS, "--database", "rbp"],
 }
 ACTIVATIONS = ("deeptarget", "dmiso", "dmiso_chimeras", "mitar", "deepmirnatar")
 CLUSTERS = ("dmiso", "dmiso_chimeras", "dmiso_helwak", "duplex")
@@ -53,9 +53,9 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     run("models", "import", str(datasets.path("dmiso_h5")), "--as", "dmiso", "-o", str(PUBLISHED))
     for model in ACTIVATIONS:
-        run("activations", model, "--pairs", PAIRS, "-o", str(FOLDER / f"activations_{model}"))
+        run("activations", model, PAIRS, "-o", str(FOLDER / f"activations_{model}"))
     for model in CLUSTERS:
-        run("clusters", "--model", model, "--pairs", PAIRS, "-o", str(FOLDER / f"clusters_{model}"))
+        run("clusters", model, PAIRS, "-o", str(FOLDER / f"clusters_{model}"))
     for model, options in MOTIFS.items():
         run("motifs", model, *options, "-o", str(FOLDER / f"motifs_{Path(model).stem}"))
 

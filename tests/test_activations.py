@@ -268,7 +268,7 @@ def test_the_model_is_left_as_it_was():
 def test_command(run, tmp_path):
     table = pairs()
     table.to_csv(tmp_path / "pairs.tsv", sep="\t", index=False)
-    _, err = run("activations deeptarget --pairs pairs.tsv --draw 2 -o out --threads 1")
+    _, err = run("activations deeptarget pairs.tsv --draw 2 -o out --threads 1")
     assert "follows the duplex best: AUROC" in err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "run.json",
@@ -279,5 +279,5 @@ def test_command(run, tmp_path):
     ]
     assert (
         "row 99 of pairs.tsv is no positive pair"
-        in run("activations deeptarget --pairs pairs.tsv --draw 99 -o out2", code=2)[1]
+        in run("activations deeptarget pairs.tsv --draw 99 -o out2", code=2)[1]
     )

@@ -121,7 +121,7 @@ def test_command(run, tmp_path):
     assert "cluster 1: 5 miRNAs, stability 1.00" in err
     names = ["clusters.tsv", "dendrogram.pdf", "dendrogram.png", "dendrogram.svg", "profiles.tsv", "run.json"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    assert "expected either --model and --pairs, or --profiles" in run("clusters --model dmiso -o out", code=2)[1]
+    assert "expected either MODEL and PAIRS, or --profiles" in run("clusters dmiso -o out", code=2)[1]
 
 
 def test_command_with_a_model(run, tmp_path):
@@ -131,7 +131,7 @@ def test_command_with_a_model(run, tmp_path):
     pd.DataFrame(rows, columns=["mirna_id", "mirna_seq", "target_seq"]).to_csv(
         tmp_path / "p.tsv", sep="\t", index=False
     )
-    run("clusters --model dmiso --pairs p.tsv --resamples 3 -o out --threads 1")
+    run("clusters dmiso p.tsv --resamples 3 -o out --threads 1")
     profiles = pd.read_csv(tmp_path / "out" / "profiles.tsv", sep="\t", index_col=0)
     assert profiles.shape == (4, 19)
     model = models.load("dmiso")

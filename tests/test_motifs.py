@@ -536,7 +536,7 @@ def test_command(run, tmp_path):
     header, text = "mirna_seq\ttarget_seq\n", "UGAGGUAGUAGGUUGUAUAGUU\t"
     rows = ["GCAUCUACCUCAGGAUUACGGAUCCA", "AAUUCGGACUUAGGCAUCGAUUCGAGC"]
     (tmp_path / "pairs.tsv").write_text(header + "".join(f"{text}{row}\n" for row in rows))
-    _, err = run("motifs dmiso --examples pairs.tsv --database mine.meme --shuffles 1 --logos 2 -o out --threads 1")
+    _, err = run("motifs dmiso pairs.tsv --database mine.meme --shuffles 1 --logos 2 -o out --threads 1")
     assert "mine.meme, from weights:" in err
     assert "of 20 kernels are like a motif" in err
     assert "silenced one by one, 20 kernels change the logit by" in err

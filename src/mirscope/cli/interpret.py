@@ -15,11 +15,7 @@ from mirscope.errors import UsageError
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
 ]
-Pairs = Annotated[
-    str,
-    typer.Option("--pairs", metavar="DATA", help="Pairs: a data set (NAME or NAME:SPLIT) or a file of pairs."),
-]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for tables and pictures.")]
 K = Annotated[int, typer.Option("-k", min=1, help="nt masked at a time.")]
 RandomState = Annotated[int, typer.Option(help="Of shuffles, halves and bootstrap.")]
 
@@ -27,15 +23,15 @@ RandomState = Annotated[int, typer.Option(help="Of shuffles, halves and bootstra
 @app.command()
 def motifs(
     model: ModelArgument,
-    output: Output,
     examples: Annotated[
         str | None,
-        typer.Option(
-            metavar="DATA",
-            help="Pairs (or hairpins) whose windows the kernels see: a data set or a file.",
+        typer.Argument(
+            metavar="[PAIRS]",
+            help="Pairs or hairpins whose windows the kernels see: a table or a data set.",
             show_default="matrices from weights only",
         ),
     ] = None,
+    output: Output = Path("motifs"),
     database: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,7 +55,7 @@ def motifs(
 ) -> None:
     """Turn a network's first-layer kernels into motifs, compare them with known ones, and see which it needs.
 
-    Each kernel becomes a position matrix from its weights and, with --examples, from the windows that it likes best;
+    Each kernel becomes a position matrix from its weights and, with PAIRS, from the windows that it likes best;
     then each is also silenced in turn, and the change of the logit and of the AUROC is what the network loses.
     Matrices are compared with known motifs by TOMTOM; q-values count all comparisons with a database, and the same
     kernels with their positions shuffled are the floor: likeness of letters alone. Writes to the output folder:
@@ -68,7 +64,7 @@ def motifs(
 
     Examples:
 
-      mirscope motifs dmiso --examples clash_hejret2023_mirbench:test -o kernels
+      mirscope motifs dmiso clash_hejret2023_mirbench:test -o kernels
 
       mirscope motifs weights.safetensors --database my_motifs.meme --database seeds -o kernels
     """
@@ -116,11 +112,13 @@ def motifs(
 @app.command()
 def activations(
     model: ModelArgument,
-    pairs: Pairs,
-    output: Output,
+    pairs: Annotated[
+        str, typer.Argument(metavar="PAIRS", help="A table of pairs, or a data set; positive ones count.")
+    ],
+    output: Output = Path("activations"),
     draw: Annotated[
         int | None,
-        typer.Option(min=1, help="Pair to draw: its row in DATA.", show_default="the one with the highest score"),
+        typer.Option(min=1, help="Pair to draw: its row in PAIRS.", show_default="the one with the highest score"),
     ] = None,
     k: K = 4,
     random_state: RandomState = 0,
@@ -138,9 +136,9 @@ def activations(
 
     Examples:
 
-      mirscope activations deeptarget --pairs clash_hejret2023_mirbench:test -o units
+      mirscope activations deeptarget clash_hejret2023_mirbench:test -o units
 
-      mirscope activations deepmirnatar --pairs my_pairs.tsv --draw 12 -o maps
+      mirscope activations deepmirnatar my_pairs.tsv --draw 12 -o maps
     """
     begin(quiet, threads)
     from mirscope import activations as library
@@ -184,13 +182,15 @@ def _numbers(record: dict[str, Any], names: str) -> list[Any]:
 
 @app.command()
 def clusters(
-    output: Output,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="Weights, whose sensitivity is measured.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Weights whose sensitivity is measured: a name or a file."),
     ] = None,
     pairs: Annotated[
-        str | None, typer.Option("--pairs", metavar="DATA", help="Pairs: a data set or a file; positive ones count.")
+        str | None,
+        typer.Argument(metavar="[PAIRS]", help="A table of pairs, or a data set; positive ones count."),
     ] = None,
+    output: Output = Path("clusters"),
     profiles: Annotated[
         Path | None,
         typer.Option(metavar="TSV", help="A table instead: mirna_id and a column for each place, a row a pair."),
@@ -215,7 +215,7 @@ def clusters(
 
     Examples:
 
-      mirscope clusters --model dmiso --pairs clash_hejret2023_mirbench:test -o clusters
+      mirscope clusters dmiso clash_hejret2023_mirbench:test -o clusters
 
       mirscope clusters --profiles effects.tsv --clusters 4 -o clusters
     """
@@ -224,7 +224,7 @@ def clusters(
     from mirscope import datasets
 
     if (profiles is None) == (model is None) or (model is None) != (pairs is None):
-        raise UsageError("expected either --model and --pairs, or --profiles")
+        raise UsageError("expected either MODEL and PAIRS, or --profiles")
     if profiles:
         table = library.read_effects(profiles)
     else:
