@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from measure import CORES, peak_memory
-from mirscope import discover, io, models, negatives, predict, rna, runs, train
+from mirscope import discover, gradients, interpret, io, models, negatives, predict, rna, runs, train
 from mirscope.io import Record
 
 MIRANDA = 2.6e6
@@ -106,6 +106,26 @@ def bench_networks(n: int = 200, batch_size: int = 100) -> None:
         rates = dict(zip(names, (n / seconds for seconds in alternate(*functions, repeats=3)), strict=True))
         for name, rate in rates.items():
             record(f"{verb}, {name}", rate, "examples/s", f"1 thread, {rate / rates['mitar']:.2g} x mitar")
+
+
+def bench_explaining(n: int = 16) -> None:
+    """Every method on every model of pairs, in turn on one thread; against scores of as many pairs as of mutants."""
+    torch.set_num_threads(1)
+    pairs = pd.DataFrame({"mirna_seq": random_sequences(n, 22), "target_seq": random_sequences(n, 50, 1)})
+
+    def explaining(model: models.Model, some: pd.DataFrame, method: str) -> None:
+        list(interpret.explain(model, some, methods=[method]))
+
+    for name in models.names(models.PAIR):
+        model = models.create(name).eval()
+        some = pairs.assign(target_seq=pairs["target_seq"].str[: model.lengths[-1]])
+        mutants = pd.concat([some] * 3 * (22 + len(some["target_seq"][0])), ignore_index=True)
+        methods = [method for method in interpret.METHODS if model.soft or method not in gradients.METHODS]
+        whole = [partial(explaining, model, some, method) for method in methods]
+        scores, *times = alternate(partial(predict.score, model, mutants), *whole, repeats=3)
+        for method, seconds in zip(methods, times, strict=True):
+            against = f"1 thread, {seconds / scores:.2g} x scores of as many as mutants"
+            record(f"explaining, {name}, {method}", n / seconds, "examples/s", against)
 
 
 def bench_windows(n_windows: int = 1024, n_mirnas: int = 8) -> None:
@@ -200,6 +220,7 @@ def main() -> None:
     torch.set_num_threads(CORES)
     bench_training()
     bench_networks()
+    bench_explaining()
     torch.set_num_threads(CORES)
     bench_windows()
     bench_peaks()
