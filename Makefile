@@ -52,6 +52,9 @@ docs: setup
 	$(BIN)/python recipes/enrichment.py
 	$(BIN)/python recipes/hairpin_table.py
 	$(BIN)/python recipes/discover.py
+	$(BIN)/python recipes/explain.py
+	$(BIN)/python recipes/motifs.py
+	$(BIN)/python recipes/tutorial.py
 
 clean:
 	rm -rf .venv results bench/latest
