@@ -1,6 +1,7 @@
 """Commands as users call them: output, errors of one line, exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -25,43 +26,28 @@ def test_help_is_fast_and_loads_no_torch():
     assert time.perf_counter() - began < 10  # a hang, not a benchmark
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "score",
-        "scan",
-        "predict",
-        "heatmap",
-        "explain",
-        "hairpins",
-        "discover",
-        "chimeras",
-        "isomirs",
-        "simulate",
-        "simulate chimeras",
-        "evaluate",
-        "enrich",
-        "variants",
-        "compare",
-        "train",
-        "pretrain",
-        "negatives",
-        "audit",
-        "benchmark",
-        "search",
-        "ablate",
-        "models",
-        "models list",
-        "models info",
-        "models import",
-        "data",
-    ]
-    + [f"data {verb}" for verb in ("list", "info", "path", "fetch", "verify")],
-)
+def every_command():
+    """Path and help of each command."""
+    groups = [("", cli.app), *((f"{each.name} ", each.typer_instance) for each in cli.app.registered_groups)]
+    return {
+        f"{prefix}{command.name or command.callback.__name__}": command.help
+        for prefix, group in groups
+        for command in group.registered_commands
+    }
+
+
+@pytest.mark.parametrize("command", ["", "simulate", "models", "data", *every_command()])
 def test_every_command_explains_itself(run, command):
     out, _ = run(f"{command} --help")
     assert "Usage: mirscope" in out
+    assert len(out) > 400
+
+
+@pytest.mark.parametrize("command", every_command())
+def test_paragraphs_of_the_help_are_broken_by_the_terminal(command):
+    text = every_command()[command]
+    assert not re.search(r"\S\n\S", text)
+    assert text[0].isupper()
 
 
 def test_version(run):

@@ -5,8 +5,10 @@ Each file here holds a group of commands, in the order of the help: importing it
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -19,6 +21,10 @@ from mirscope.cli.common import app, start_log
 from mirscope.errors import MirscopeError
 
 __all__ = ["app", "main", "start_log"]
+
+for group in (app, *(each.typer_instance for each in app.registered_groups if each.typer_instance)):
+    for command in group.registered_commands:  # lines of a paragraph are the terminal's to break
+        command.help = re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.getdoc(command.callback) or "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
