@@ -62,6 +62,21 @@ def test_toy_transcripts():
     assert [row[f"genes_{change}"] for change in compare.GENE_CHANGES] == [1, 1, 2]
 
 
+def test_genes_are_of_all_their_transcripts():
+    """`changed` (.9, .8), `gained` (0, .9) and `none` are one gene: the best of each form, and the sites of all."""
+    genes_of = {"changed": "A", "gained": "A", "none": "A", "lost": "B", "twice": "C"}
+    how = {"settings": SEVEN_MERS, "genes_of": genes_of}
+    found = compare.compare(models.load("seed"), [Pair(REFERENCE, ISOMIR)], UTRS, **how)
+    assert told(found) == TOLD  # sites are of transcripts
+    genes = found.genes.set_index("target_id")
+    assert genes["change"].to_dict() == {"A": "kept", "B": "lost", "C": "kept"}
+    assert genes.loc["A", ["reference_score", "isomir_score"]].tolist() == pytest.approx([0.9, 0.9])
+    assert genes.loc["A", ["n_gained", "n_lost", "n_changed", "n_kept"]].tolist() == [1, 0, 1, 0]
+    assert [found.summary[f"genes_{change}"].item() for change in compare.GENE_CHANGES] == [0, 1, 2]
+    found = compare.compare(models.load("seed"), [Pair(REFERENCE, ISOMIR)], UTRS, isoforms="longest", **how)
+    assert found.genes.set_index("target_id").loc["A", "reference_score"] == pytest.approx(0.9)
+
+
 def test_a_smaller_difference_is_kept():
     pair = [Pair(REFERENCE, ISOMIR)]
     found = compare.compare(models.load("seed"), pair, UTRS, settings=SEVEN_MERS, min_difference=1)
@@ -266,6 +281,16 @@ def test_the_command_on_two_sequences(run, files):
     assert (record["model"], record["threshold"], record["fp_per_kb"], record["min_fold"]) == ("seed", 0.65, None, 1)
 
 
+def test_the_command_on_genes(run, files):
+    (files / "genes.tsv").write_text("changed\tA\ngained\tA\nlost\tB\n")
+    _, err = run(f"compare a={LET7} iso={LET7[1:]} utrs.fa --model seed -p 0.65 --genes genes.tsv --threads 1 -o out")
+    genes = pd.read_csv(files / "out" / "genes.tsv", sep="\t")
+    assert set(genes["target_id"]) == {"A", "B", "twice"}
+    assert "2 of 5 transcripts have no gene: each is its own" in err
+    record = json.loads((files / "out" / "run.json").read_text())
+    assert (record["isoforms"], record["inputs"]["genes"]["path"]) == ("mean", "genes.tsv")
+
+
 @pytest.mark.parametrize(
     ("reference", "isomir"),
     [
@@ -313,9 +338,12 @@ def test_the_command_by_rates_tells_how_many_are_chance(run, files):
         ("mature.fa isomirs.gff3 utrs.fa -m nothing", 2, "no model"),
         ("mature.fa isomirs.gff3 utrs.fa -o mature.fa", 1, "is a file; expected a folder"),
         ("mature.fa", 2, "Missing argument"),
+        ("mature.fa isomirs.gff3 utrs.fa --genes no.tsv", 1, "no.tsv: names none of the 5 transcripts"),
+        ("mature.fa isomirs.gff3 utrs.fa --genes no.tsv --gtf no.gtf", 2, "give --genes or --gtf, not both"),
     ],
 )
 def test_bad_input_is_one_line(run, files, arguments, code, problem):
+    (files / "no.tsv").write_text("NM_1\tA\n")
     _, err = run(f"compare {arguments} --quiet --threads 1", code=code)
     assert problem in err
     assert len(err.strip().splitlines()) == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +94,8 @@ class Compared:
     Rates, and their ratio (above 0: better bound by the isomiR), are NaN without a background.
     """
     genes: pd.DataFrame
-    """Columns `GENE_COLUMNS`: the transcripts that have one, the largest difference of each isomiR first."""
+    """Columns `GENE_COLUMNS`: the genes that have one, the largest difference of each isomiR first; the sites of all
+    transcripts of a gene are counted."""
     summary: pd.DataFrame
     """Columns `SUMMARY_COLUMNS`: an isomiR a row, in the order of the pairs."""
 
@@ -143,6 +144,8 @@ def compare(
     settings: scan.Settings | None = None,
     min_fold: float = MIN_FOLD,
     min_difference: float = 0.0,
+    genes_of: Mapping[str, str] | None = None,
+    isoforms: repression.Isoforms = "mean",
     threads: int = 1,
     report: Callable[[int], None] = lambda n: None,
 ) -> Compared:
@@ -156,6 +159,8 @@ def compare(
         min_fold: smallest ratio of their rates of false sites, where there is a background, that is a change; a place
             whose forms differ by less is kept, even where only one of them is just good enough.
         min_difference: likewise of logits (log odds).
+        genes_of: the gene of each transcript; default: each is its own.
+        isoforms: how the scores of a gene's transcripts are combined, see `repression.combine`.
         threads: processes that share the work.
         report: called with the nt of transcripts done, as they are done.
 
@@ -178,8 +183,12 @@ def compare(
     search = _Search(model, forms, list(transcripts), settings, least, background)
     sites = search.placed(parts)
     found = [search.compare(sites, pair, min_fold, min_difference) for pair in pairs]
-    scores = predict.rank(predict.summed(sites)).set_index(["mirna_id", "target_id"])["score"]
-    genes = [_genes(pair, own, scores) for pair, own in zip(pairs, found, strict=True)]
+    summed, in_genes = predict.summed(sites), found
+    if genes_of:
+        summed = repression.combine(summed, repression.isoforms(transcripts, genes_of), how=isoforms)
+        in_genes = [own.assign(target_id=own["target_id"].map(genes_of)) for own in found]
+    scores = predict.rank(summed).set_index(["mirna_id", "target_id"])["score"]
+    genes = [_genes(pair, own, scores) for pair, own in zip(pairs, in_genes, strict=True)]
     summary = [_summary(*each) for each in zip(pairs, found, genes, strict=True)]
     return Compared(
         pd.concat(found, ignore_index=True),

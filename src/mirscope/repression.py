@@ -14,7 +14,7 @@ in as its rate of false sites, which means the same for every miRNA and every mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mirscope import rna, tables
 from mirscope.errors import TableError, UsageError, WeightsError
+from mirscope.io import Record
 from mirscope.tables import Column
 
 Array = NDArray[np.float64]
@@ -164,6 +165,12 @@ def local_au(codes: NDArray[np.int8]) -> Array:
     is_au = np.isin(np.pad(codes, (FLANK + SITE - 1, FLANK), constant_values=rna.N), (0, 3))
     total = np.correlate(known, beside)
     return np.divide(np.correlate(is_au, beside), total, out=np.full(len(codes), MEAN_AU), where=total > 0)
+
+
+def isoforms(transcripts: Iterable[Record], genes_of: Mapping[str, str]) -> pd.DataFrame:
+    """The columns target_id, gene_id and target_length that `combine` takes, of transcripts and their genes."""
+    rows = [(record.id, genes_of[record.id], len(record.sequence)) for record in transcripts]
+    return pd.DataFrame(rows, columns=["target_id", "gene_id", "target_length"])
 
 
 def combine(table: pd.DataFrame, transcripts: pd.DataFrame, *, how: Isoforms = "mean") -> pd.DataFrame:

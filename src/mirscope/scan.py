@@ -301,11 +301,7 @@ def scan_files(
     files = _write_sites(model, mirnas, transcripts, paths, folder, settings=settings, formats=formats, n_kb=n_kb)
     n_genes, best = 0, pd.DataFrame()
 
-    if genes_of:
-        isoforms_of = pd.DataFrame(
-            [(record.id, genes_of[record.id], len(record.sequence)) for record in transcripts],
-            columns=["target_id", "gene_id", "target_length"],
-        )
+    of_gene = repression.isoforms(transcripts, genes_of) if genes_of else None
 
     def ranked(block: pd.DataFrame) -> pd.DataFrame:
         return predict.rank(block[block["n_sites"] >= min_sites], how=how)
@@ -317,7 +313,7 @@ def scan_files(
                 both = pd.concat([best, ranked(block)])
                 both = both.sort_values(["rank", "score"], ascending=[True, False], kind="stable")
                 best = both.drop_duplicates("target_id").head(plots)
-            table = ranked(repression.combine(block, isoforms_of, how=isoforms) if genes_of else block)
+            table = ranked(block if of_gene is None else repression.combine(block, of_gene, how=isoforms))
             n_genes += len(table)
             yield table
 

@@ -70,6 +70,10 @@ NumberDuplicates = Annotated[
 ]
 Genes = Annotated[Path | None, typer.Option("--genes", help="Table of two columns, transcript and gene.")]
 Gtf = Annotated[Path | None, typer.Option("--gtf", help="Annotation of the transcripts, GTF or GFF3.")]
+Isoforms = Annotated[
+    Literal["mean", "max", "longest"],
+    typer.Option(help="A gene's repression: its transcripts' mean, largest, or that of the longest one."),
+]
 Rejected = Annotated[bool, typer.Option("--rejected", help="Also isomiRs that their file marks as rejected.")]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 DEFAULT_MODEL, DEFAULT_HAIRPIN_MODEL = "duplex", "hairpin"
@@ -219,6 +223,25 @@ def known_genes(genes: Path | None, gtf: Path | None) -> Annotation | dict[str, 
     if gtf:
         return annotation.read_annotation(gtf)
     return annotation.read_gene_map(genes) if genes else None
+
+
+def genes_of(ids: Sequence[str], genes: Path | None, gtf: Path | None) -> dict[str, str] | None:
+    """The gene of each transcript by a table or an annotation, if one of them is given.
+
+    A transcript that has none is its own, which is counted in the log.
+    """
+    from mirscope import annotation
+
+    known = known_genes(genes, gtf)
+    if known is None:
+        return None
+    found = dict(zip(ids, annotation.names(ids, known)["gene_id"], strict=True))
+    lost = sum(not gene for gene in found.values())
+    if lost == len(ids):
+        raise InputError(f"names none of the {lost} transcripts", path=genes or gtf)
+    if lost:
+        logging.getLogger("mirscope").warning("%d of %d transcripts have no gene: each is its own", lost, len(ids))
+    return {name: gene or name for name, gene in found.items()}
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

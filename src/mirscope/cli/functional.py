@@ -15,6 +15,7 @@ from mirscope.cli.common import (
     FpPerKb,
     Genes,
     Gtf,
+    Isoforms,
     ModelName,
     NumberDuplicates,
     Quiet,
@@ -25,6 +26,7 @@ from mirscope.cli.common import (
     bar,
     begin,
     first_of_each,
+    genes_of,
     known_genes,
     load,
     of_name,
@@ -225,6 +227,9 @@ def compare(
     min_fold: Annotated[
         float, typer.Option(help="Smallest ratio of the two rates of false sites that is a change.")
     ] = 3.0,
+    genes: Genes = None,
+    gtf: Gtf = None,
+    isoforms: Isoforms = "mean",
     rejected: Rejected = False,
     duplicate_ids: NumberDuplicates = False,
     plot: Annotated[int, typer.Option(metavar="N", min=0, help="Draw the first N isomiRs.")] = 10,
@@ -240,8 +245,8 @@ def compare(
     where the rates differ less than threefold (--min-fold) it is kept.
 
     Writes to the output folder: sites.tsv (place, score, rate of false sites and seed match in both forms), genes.tsv
-    (gene scores of both, ranked by how much they differ), summary.tsv (an isomiR a row), gained.bed, lost.bed, plots/
-    (the genes' scores, a picture an isomiR), run.json.
+    (gene scores of both, ranked by how much they differ; without --genes or --gtf a gene is a transcript), summary.tsv
+    (an isomiR a row), gained.bed, lost.bed, plots/ (the genes' scores, a picture an isomiR), run.json.
 
     Examples:
 
@@ -267,6 +272,7 @@ def compare(
     settings = scan.Settings(threshold=threshold, fp_per_kb=rate, background=background)
     with spooled(transcripts) as path:
         records = list(scan.Transcripts(path, number_duplicates=duplicate_ids))
+    of_genes = genes_of([record.id for record in records], genes, gtf)
     n_nt = sum(len(record.sequence) for record in records)
     with bar(f"scanning {n_nt:,} nt with {len(pairs):,} isomiRs and their references", n_nt, quiet) as advance:
         found = library.compare(
@@ -275,12 +281,16 @@ def compare(
             records,
             settings=settings,
             min_fold=min_fold,
+            genes_of=of_genes,
+            isoforms=isoforms,
             threads=threads,
             report=advance,
         )
     record = {"model": network.name, "threshold": threshold, "fp_per_kb": rate, "min_fold": min_fold}
+    record |= {"isoforms": isoforms if of_genes else None}
     given_files = {"reference": Path(reference), "isomir": Path(isomir), "transcripts": transcripts}
     inputs = _inputs({name: path if path.is_file() else None for name, path in given_files.items()})
+    inputs |= _inputs({"genes": genes or gtf})
     files = library.write(found, output, plots=plot, settings=record | {"inputs": inputs})
     counts = found.sites["change"].value_counts()
     told = ", ".join(f"{counts.get(change, 0):,} {change}" for change in library.CHANGES)

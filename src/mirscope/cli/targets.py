@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +19,7 @@ from mirscope.cli.common import (
     FpPerKb,
     Genes,
     Gtf,
+    Isoforms,
     ModelName,
     NumberDuplicates,
     Prevalence,
@@ -32,7 +32,7 @@ from mirscope.cli.common import (
     bar,
     begin,
     expect_place,
-    known_genes,
+    genes_of,
     load,
     names_of,
     read_mirnas,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 GeneScore = Literal["repression", "max", "noisy-or", "count"]
 Example = Literal["pair", "gene"]
-Isoforms = Literal["mean", "max", "longest"]
 Cluster = Literal["none", "mirnas", "targets", "both"]
 
 
@@ -130,9 +129,7 @@ def scan(
     min_sites: Annotated[int, typer.Option("--min-sites", min=1, help="Fewer sites make no target gene.")] = 1,
     genes: Genes = None,
     gtf: Gtf = None,
-    isoforms: Annotated[
-        Isoforms, typer.Option(help="A gene's repression: its transcripts' mean, largest, or that of the longest one.")
-    ] = "mean",
+    isoforms: Isoforms = "mean",
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -198,7 +195,7 @@ def scan(
         target = library.Transcripts(path, number_duplicates=duplicate_ids)
         ids = [(record.id, len(record.sequence)) for record in target]  # reads and checks all of it before the work
         n_nt = sum(length for _, length in ids)
-        genes_of = _genes_of([name for name, _ in ids], genes, gtf) if genes or gtf else None
+        of_genes = genes_of([name for name, _ in ids], genes, gtf)
         if str(output) == "-":
             sites = library.iter_sites(network, queries, target, settings=settings, threads=threads)
             io.write_tsv(sites, output, [column.name for column in library.columns(network, settings)])
@@ -212,7 +209,7 @@ def scan(
                 settings=settings,
                 how=gene_score,
                 min_sites=min_sites,
-                genes_of=genes_of,
+                genes_of=of_genes,
                 isoforms=isoforms,
                 formats=formats or ("tsv", "bed", "gff3"),
                 plots=plot,
@@ -225,20 +222,6 @@ def scan(
     log = logging.getLogger("mirscope")
     log.info("%s; %s sites, %s genes", rate, f"{summary.n_sites:,}", f"{summary.n_genes:,}")
     log.info("results: %s", " ".join(map(str, summary.files)))
-
-
-def _genes_of(ids: Sequence[str], genes: Path | None, gtf: Path | None) -> dict[str, str]:
-    """The gene of each transcript; one that is not in the map is its own, which is counted in the log."""
-    from mirscope import annotation
-
-    known = known_genes(genes, gtf)
-    found = dict(zip(ids, annotation.names(ids, known)["gene_id"], strict=True))
-    lost = sum(not gene for gene in found.values())
-    if lost == len(ids):
-        raise InputError(f"names none of the {lost} transcripts", path=genes or gtf)
-    if lost:
-        logging.getLogger("mirscope").warning("%d of %d transcripts have no gene: each is its own", lost, len(ids))
-    return {name: gene or name for name, gene in found.items()}
 
 
 app.command("predict", help="The same as `scan`.", short_help="The same as scan.")(scan)
