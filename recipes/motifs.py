@@ -59,7 +59,7 @@ def main() -> None:
     for model, options in MOTIFS.items():
         run("motifs", model, *options, "-o", str(FOLDER / f"motifs_{Path(model).stem}"))
 
-    for model, (_, data, *_) in MOTIFS.items():
+    for model, (data, *_) in MOTIFS.items():
         examples = datasets.load(data)
         logits = predict.example_logits(models.load(model), examples)
         print(f"\n{model}: AUROC {metrics.auroc_score(examples['label'], logits):.3f}")
@@ -79,9 +79,10 @@ def main() -> None:
         print(f"\n{model}", json.loads((FOLDER / f"clusters_{model}" / "run.json").read_text())["clusters"], sep="\n")
         print(found("clusters", model, "profiles.tsv").mean(numeric_only=True).round(3).to_dict())
 
-    for source, picture in PICTURES.items():  # few colours: a third of the bytes
+    for source, picture in PICTURES.items():  # 256 colours: a third of the bytes
         with Image.open(FOLDER / source) as image:
-            image.convert("RGB").quantize(128).save(Path("docs/images") / picture, optimize=True)
+            few = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            few.save(Path("docs/images") / picture, optimize=True)
 
 
 if __name__ == "__main__":
