@@ -66,8 +66,8 @@ def main() -> None:
         kernels = found("motifs", model, "kernels.tsv").drop_duplicates("kernel")
         change, low, high = (kernels[f"auroc_{name}"] for name in ("change", "low", "high"))
         print(f"{len(kernels)} kernels, logit spread median {kernels['logit_spread'].median():.3f}")
-        print(f"AUROC falls without {(high < 0).sum()}, rises without {(low > 0).sum()}, by 0.01 or more in any way")
-        print(f"without {(change.abs() >= 0.01).sum()}; the five of most effect:")
+        print(f"AUROC falls without {(high < 0).sum()}, rises without {(low > 0).sum()} (95 % interval beyond 0)")
+        print(f"it moves by 0.01 or more without {(change.abs() >= 0.01).sum()}; the five of most effect:")
         print(kernels.loc[change.abs().sort_values(ascending=False).index[:5]].to_string())
         print(found("motifs", model, "summary.tsv").to_string())
     for model in ACTIVATIONS:
