@@ -170,11 +170,14 @@ def test_read_fasta(write, stdin, content):
         (">a\nACGU\n".encode("utf-16"), "FILE: the file is UTF-16 text; expected FASTA or FASTQ"),
         (">a\nACGU\n".encode("utf-16-le"), "FILE: the file is binary (it holds NUL bytes); expected FASTA or FASTQ"),
         (b">a\nACGU\n>b caf\xe9\nACGU\n", "FILE:3: not UTF-8 text; expected FASTA or FASTQ"),
-        (gzip.compress(b""), "FILE: the file is empty; expected FASTA or FASTQ"),
-        (gzip.compress(gzip.compress(b">a\nA\n")), "FILE: the file is gzip within gzip; expected FASTA or FASTQ"),
+        (gzip.compress(b"", mtime=0), "FILE: the file is empty; expected FASTA or FASTQ"),
+        (
+            gzip.compress(gzip.compress(b">a\nA\n", mtime=0), mtime=0),
+            "FILE: the file is gzip within gzip; expected FASTA or FASTQ",
+        ),
         (b"\x1f\x8bgarbage, no gzip at all", "FILE: damaged gzip file: Unknown compression method"),
         (
-            gzip.compress(FASTA.encode())[:-12],
+            gzip.compress(FASTA.encode(), mtime=0)[:-12],
             "FILE: damaged gzip file: Compressed file ended before the end-of-stream marker was reached",
         ),
     ],
@@ -376,7 +379,7 @@ def test_a_first_row_is_not_taken_for_a_header(write):
             "FILE:40002: a NUL byte; expected a table in text",
         ),
         (b"\x89PNG\r\n", "FILE: the file is a PNG image; expected a table (TSV, CSV or Parquet)"),
-        (gzip.compress(PAIRS.encode())[:-5], "FILE: damaged gzip file: Compressed file ended before"),
+        (gzip.compress(PAIRS.encode(), mtime=0)[:-5], "FILE: damaged gzip file: Compressed file ended before"),
         (b"PAR1 but nothing else", "FILE: damaged Parquet file: "),
     ],
 )
