@@ -289,8 +289,9 @@ def compare(
     record = {"model": network.name, "threshold": threshold, "fp_per_kb": rate, "min_fold": min_fold}
     record |= {"isoforms": isoforms if of_genes else None}
     given_files = {"reference": Path(reference), "isomir": Path(isomir), "transcripts": transcripts}
+    if of_genes:
+        given_files["genes"] = Path(str(genes or gtf))
     inputs = _inputs({name: path if path.is_file() else None for name, path in given_files.items()})
-    inputs |= _inputs({"genes": genes or gtf})
     files = library.write(found, output, plots=plot, settings=record | {"inputs": inputs})
     counts = found.sites["change"].value_counts()
     told = ", ".join(f"{counts.get(change, 0):,} {change}" for change in library.CHANGES)
