@@ -43,6 +43,11 @@ def test_floors_stand_beside_the_model():
     assert f"model measure difference p by other AUROC {signed}" in page.text
 
 
+def test_without_intervals_there_are_none_in_the_words():
+    page = read(evaluate.evaluate(models.create("seed"), pairs(3, 2), n_resamples=0))
+    assert re.search(r"seed reaches AUROC 1\.000, the best floor \([\w\s-]+\) [\d.]+\. ", page.text)
+
+
 def test_labels_of_one_class():
     page = read(evaluate.evaluate(models.create("seed"), pairs(3, 0), n_resamples=20))
     assert "seed: accuracy 1.000" in page.text

@@ -50,16 +50,20 @@ def _short(evaluation: Evaluation) -> list[Part]:
     first = evaluate.records(evaluation.table)[0]
     floors = evaluation.table[evaluation.table["kind"] == "floor"].dropna(subset="auroc")
     if math.isnan(first["auroc"]):
-        told = f"{evaluation.name}: accuracy {evaluate.cell(first, 'accuracy')}"
+        told = f"{evaluation.name}: accuracy {_in_line(first, 'accuracy')}"
     else:
-        told = f"{evaluation.name} reaches AUROC {evaluate.cell(first, 'auroc')}"
-    told = told.replace("\n", " (95 % ") + ")" * ("\n" in told)
+        told = f"{evaluation.name} reaches AUROC {_in_line(first, 'auroc')}"
     if len(floors):
         best = max(evaluate.records(floors), key=lambda row: row["auroc"])
-        floor = evaluate.cell(best, "auroc").replace("\n", " (95 % ")
-        told += f", the best floor ({best['predictor']}) {floor})"
+        told += f", the best floor ({best['predictor']}) {_in_line(best, 'auroc')}"
     tiles = {title: first[name] for name, title in SHOWN.items() if not math.isnan(first[name])}
     return [f"{told}.", *(Note(line) for line in evaluate.remarks(evaluation)), Tiles(tiles)]
+
+
+def _in_line(row: dict[str, Any], name: str) -> str:
+    """A measure, and its interval where there is one."""
+    value, _, interval = evaluate.cell(row, name).partition("\n")
+    return f"{value} (95 % {interval})" if interval else value
 
 
 def _measures(evaluation: Evaluation) -> Table:
