@@ -382,3 +382,11 @@ def test_the_interval_of_a_mean_covers_at_its_nominal_rate():
     generator = np.random.default_rng(0)
     bounds = [metrics.mean_interval(generator.normal(size=40), n_resamples=200) for _ in range(300)]
     assert 0.89 <= np.mean([low <= 0 <= high for low, high in bounds]) <= 0.97
+
+
+def test_rank_correlation():
+    """Ranks of 1 2 2 9 are 1, 2.5, 2.5, 4; of 4 8 6 7 they are 1, 4, 2, 3: covariance 3 / sqrt(4.5 x 5)."""
+    assert metrics.rank_correlation([1, 2, 2, 9], [4, 8, 6, 7]) == pytest.approx(3 / math.sqrt(4.5 * 5))
+    assert metrics.rank_correlation([1, 2, 3], [9, 4, 1]) == pytest.approx(-1)
+    assert math.isnan(metrics.rank_correlation([1, 1, 1], [9, 4, 1]))
+    assert math.isnan(metrics.rank_correlation([9, 4, 1], [1, 1, 1]))

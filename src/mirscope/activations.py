@@ -191,10 +191,14 @@ def units(
     return table[list(UNIT_COLUMNS)]
 
 
+def _beside(model: Model, codes: Sequence[Tensor]) -> list[Tensor]:
+    """The codes where the model is."""
+    return [part.to(predict.device_of(model)) for part in codes]
+
+
 def _states(model: Model, codes: Sequence[Tensor]) -> dict[str, States]:
-    where = predict.device_of(model)
     with torch.inference_mode():
-        found = model.states(*(part.to(where) for part in codes))
+        found = model.states(*_beside(model, codes))
     return {layer: States(state.values.cpu(), state.places.cpu()) for layer, state in found.items()}
 
 
@@ -320,9 +324,8 @@ def _masked(attended: Array, change: Array, random_state: int) -> pd.DataFrame:
 
 def _maps(model: Model, codes: Sequence[Tensor]) -> Tensor:
     """The share of each head's attention that each place of the target gets, (n, layers, heads, places)."""
-    where = predict.device_of(model)
     with torch.inference_mode():
-        maps = model.attention(*(part.to(where) for part in codes)).double().cpu()
+        maps = model.attention(*_beside(model, codes)).double().cpu()
     if not maps.shape[1]:
         raise UsageError(f"{named(model)} has no attention; expected a network that attends")
     to = maps.sum(3)
@@ -347,15 +350,11 @@ def _attended(to: Tensor, lengths: NDArray[np.int64], length: int, k: int) -> Ar
 
 def correlations(one: Array, other: Array) -> Array:
     """Spearman's correlation (n,) of each two rows, where both are known; NaN where one is constant."""
-    from scipy.stats import rankdata
-
     found = np.full(len(one), np.nan)
     for number, (a, b) in enumerate(zip(one, other, strict=True)):
         known = ~np.isnan(a) & ~np.isnan(b)
         if known.sum() > 2:
-            x, y = (rankdata(part[known]) for part in (a, b))
-            if x.std() and y.std():
-                found[number] = np.corrcoef(x, y)[0, 1]
+            found[number] = metrics.rank_correlation(a[known], b[known])
     return found
 
 
@@ -369,7 +368,7 @@ def parts(model: Model, found: Sites) -> tuple[bool, bool]:
         UsageError: neither.
     """
     with torch.inference_mode():
-        one = [part.to(predict.device_of(model)) for part in found.given(slice(1))]
+        one = _beside(model, found.given(slice(1)))
         has = bool(model.states(*one)), bool(model.attention(*one).shape[1])
     if not any(has):
         raise UsageError(f"{named(model)} has neither recurrent layers nor attention; nothing to show")
@@ -426,7 +425,8 @@ def write(
         io.write_tsv(table, files[-1], UNIT_COLUMNS)
         said["best_unit"] = runs.known(table[table["best"]].iloc[0].drop("best").to_dict())
         layers = {layer: (s.values[0].numpy(), s.places[0].numpy()) for layer, s in _states(model, one).items()}
-        files += plot.save_all(plot.units(layers, table, texts, duplex, title=title), folder / "units")
+        figure = plot.units(layers, table, texts, duplex, title=title)
+        files += plot.save_all(figure, folder, "units", plot.FORMATS)
     if has_attention:
         result = attention(model, found, k=k, random_state=random_state, report=report)
         files += [folder / "attention.tsv", folder / "masked.tsv"]
@@ -435,9 +435,9 @@ def write(
         said["attention"] = runs.known(result.heads.iloc[0].to_dict())
         said["masked"] = runs.known(result.masked.to_dict("records"))
         with torch.inference_mode():
-            maps = model.attention(*(part.to(predict.device_of(model)) for part in one))[0].cpu().numpy()
+            maps = model.attention(*_beside(model, one))[0].cpu().numpy()
         figure = plot.attention(maps, masked[0] - base[0], texts, duplex, title=title)
-        files += plot.save_all(figure, folder / "attention")
+        files += plot.save_all(figure, folder, "attention", plot.FORMATS)
     files.append(folder / "run.json")
     runs.write_json(files[-1], (settings or {}) | said | runs.environment())
     return files, said

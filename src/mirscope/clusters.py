@@ -244,7 +244,8 @@ def write(found: Clusters, folder: Path, *, settings: dict[str, Any] | None = No
     files = [folder / name for name in ("clusters.tsv", "profiles.tsv")]
     io.write_tsv(found.table, files[0], COLUMNS)
     io.write_tsv(found.profiles.reset_index(), files[1], ["mirna_id", *found.profiles.columns])
-    files += plot.save_all(plot.dendrogram(found.linkage, found.profiles, found.table), folder / "dendrogram")
+    tree = plot.dendrogram(found.linkage, found.profiles, found.table)
+    files += plot.save_all(tree, folder, "dendrogram", plot.FORMATS)
     files.append(folder / "run.json")
     runs.write_json(files[-1], (settings or {}) | {"clusters": summary(found)} | runs.environment())
     return files

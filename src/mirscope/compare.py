@@ -391,9 +391,7 @@ def write(found: Compared, folder: Path, *, plots: int = 10, settings: dict[str,
         name = f"{isomir} {reference}" if (found.summary["isomir_id"] == isomir).sum() > 1 else isomir
         (folder / "plots").mkdir(exist_ok=True)
         ax = plot.two_forms(own, reference=reference, isomir=isomir)
-        for suffix in ("png", "svg"):
-            files.append(folder / "plots" / f"{re.sub('[^A-Za-z0-9._+-]', '_', name)}.{suffix}")
-            plot.save(ax, files[-1])
+        files += plot.save_all(ax, folder / "plots", re.sub("[^A-Za-z0-9._+-]", "_", name))
     counts = {change: int((found.sites["change"] == change).sum()) for change in CHANGES}
     files.append(folder / "run.json")
     runs.write_json(files[-1], (settings or {}) | {"sites": counts} | runs.environment())

@@ -457,16 +457,15 @@ def write(found: Enrichment, folder: Path, *, settings: dict[str, Any] | None = 
     """
     io.expect_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / name for name in ("enrichment.tsv", "genes.tsv", "curves.png", "curves.svg", "run.json")]
+    files = [folder / name for name in ("enrichment.tsv", "genes.tsv")]
     io.write_tsv(found.table, files[0], list(found.table.columns))
     genes = found.genes.sort_values(["score", "log_fold_change"], ascending=[False, True], kind="stable")
     io.write_tsv(genes, files[1], list(genes.columns))
     groups = found.genes.assign(site_type=pd.Categorical(found.genes["site_type"], [*SITE_TYPES, NO_SITE]))
     ax = plot.cumulative(groups, value="log_fold_change", by="site_type", title=short(found.drawn))
-    for path in files[2:4]:
-        plot.save(ax, path)
+    files += [*plot.save_all(ax, folder, "curves"), folder / "run.json"]
     best = found.table.head(10)[["mirna_family", "statistic", "pvalue", "qvalue"]].to_dict("records")
-    runs.write_json(files[4], (settings or {}) | found.report | {"best": best} | runs.environment())
+    runs.write_json(files[-1], (settings or {}) | found.report | {"best": best} | runs.environment())
     return files
 
 

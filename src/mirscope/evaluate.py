@@ -590,9 +590,7 @@ def write(evaluation: Evaluation, path: str | Path, *, plots: str | Path | None 
         return written
     Path(plots).mkdir(parents=True, exist_ok=True)
     for picture, ax in pictures(evaluation).items():
-        for kind in ("png", "svg"):
-            written.append(Path(plots) / f"{picture}.{kind}")
-            plot.save(ax, written[-1])
+        written += plot.save_all(ax, Path(plots), picture)
     return written
 
 

@@ -24,8 +24,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.special import stdtr, stdtrit
 
 from mirscope import datasets, io, metrics, models, plot, predict, splits, train, workers
@@ -281,7 +279,7 @@ def write(runs: pd.DataFrame, folder: Path) -> dict[str, pd.DataFrame]:
     setups = {title: json.loads(setup) for title, setup in zip(runs["competitor"], runs["setup"], strict=True)}
     tables = {name: _records(table) for name, table in found.items() if name != "within_runs"}
     write_json(folder / "benchmark.json", {"setups": setups} | tables | environment())
-    _draw(plot.intervals(found["summary"], metric="auroc"), folder / "benchmark")
+    plot.save_all(plot.intervals(found["summary"], metric="auroc"), folder, "benchmark")
     return found
 
 
@@ -379,7 +377,7 @@ def write_ablation(runs: pd.DataFrame, folder: Path, name: str, data: str = "") 
     found, table = write(runs, folder), ablation_table(runs, name, data)
     io.write_table(table, folder / "ablation.tsv")
     published = table.set_index("competitor").get("published_accuracy")
-    _draw(plot.intervals(found["summary"], metric="accuracy", published=published), folder / "ablation")
+    plot.save_all(plot.intervals(found["summary"], metric="accuracy", published=published), folder, "ablation")
     return table
 
 
@@ -512,7 +510,7 @@ def search(
     shutil.rmtree(folder / "under_way", ignore_errors=True)
     table = _trials(study)
     io.write_table(table, folder / "trials.tsv")
-    _draw(plot.trials(table, list(space), measure=settings.monitor), folder / "search")
+    plot.save_all(plot.trials(table, list(space), measure=settings.monitor), folder, "search")
     write_json(folder / "best.json", {**best(table, name, config, settings), "n_trials": len(table), **environment()})
     return table
 
@@ -829,11 +827,6 @@ def _quiet() -> Iterator[list[str]]:
         yield collector.messages
     finally:
         logger.handlers[:], logger.propagate = handlers, propagate
-
-
-def _draw(drawing: Figure | Axes, path: Path) -> None:
-    for kind in ("png", "svg"):
-        plot.save(drawing, path.with_suffix(f".{kind}"))
 
 
 def _labelled(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -102,9 +102,7 @@ def write(
         said.append(_checked(model, other, examples.iloc[:CHECKED], chosen, how))
 
     def save(name: str, picture: Figure | Axes) -> None:
-        for suffix in formats:
-            files.append(folder / f"{name}.{suffix}")
-            plot.save(picture, files[-1])
+        files.extend(plot.save_all(picture, folder, name, formats))
 
     if len(examples) > 1 and len(written["profile"]):
         save("profile", interpret.draw_profile(written["profile"], k=k, measure=measure))

@@ -110,10 +110,7 @@ def write(table: pd.DataFrame, folder: Path, *, cluster: Cluster = "none", title
     wide = matrix(table, cluster=cluster)
     if "mirna_id" in wide.columns:
         raise TableError("a transcript is called mirna_id; expected an id that is no column of the matrix")
-    files = [folder / name for name in ("heatmap.tsv", "matrix.tsv", "heatmap.png", "heatmap.svg")]
+    files = [folder / name for name in ("heatmap.tsv", "matrix.tsv")]
     io.write_tsv(table, files[0], COLUMNS)
     io.write_tsv(wide.reset_index(), files[1], ["mirna_id", *wide.columns])
-    ax = plot.heatmap(wide, title=title)
-    for path in files[2:]:
-        plot.save(ax, path)
-    return files
+    return files + plot.save_all(plot.heatmap(wide, title=title), folder, "heatmap")

@@ -29,7 +29,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import rankdata
 from torch import Tensor
 
 from mirscope import gradients, metrics, models, plot, predict, rna, train
@@ -616,9 +615,8 @@ def _rank_correlation(one: Array, other: Array) -> float:
     """Spearman's; 0 where either is the same everywhere, NaN where one is not known."""
     if np.isnan(one).any() or np.isnan(other).any():
         return float("nan")
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return 0.0
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+    found = metrics.rank_correlation(one, other)
+    return 0.0 if np.isnan(found) else found
 
 
 # ------------------------------------------------------------------------------------------------------------ pictures

@@ -370,6 +370,14 @@ def paired_bootstrap(
     return Difference(value, float(low), float(high), float(differences.std(ddof=1)), float(p))
 
 
+def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
+    """Spearman's correlation of two columns without gaps; NaN where either is the same everywhere."""
+    from scipy.stats import rankdata
+
+    x, y = rankdata(one), rankdata(other)
+    return float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else math.nan
+
+
 def mean_interval(
     values: ArrayLike, groups: ArrayLike | None = None, *, n_resamples: int = 1000, random_state: int = 0
 ) -> tuple[Array, Array]:

@@ -181,6 +181,11 @@ def _numbered(banks: Sequence[Kernels]) -> Iterator[tuple[list[str], Kernels]]:
         yield [f"{bank.part}{number}" for number in range(low, numbers[bank.part])], bank
 
 
+def folded(model: Model, examples: pd.DataFrame) -> pd.DataFrame:
+    """The examples with the structures that the model reads, if it does: what asks more than once folds once."""
+    return examples.assign(structure=model.columns(examples)[1]) if "structure" in model.inputs else examples
+
+
 def effects(
     model: Model, examples: pd.DataFrame, *, batch_size: int = 1024, report: Callable[[int], None] = lambda n: None
 ) -> pd.DataFrame:
@@ -201,12 +206,9 @@ def effects(
         raised the logit, or helped to tell the classes.
     """
     labels = examples["label"].to_numpy() if "label" in examples else np.ones(len(examples))
-    columns = model.columns(examples)
-    if "structure" in model.inputs:
-        examples = examples.assign(structure=columns[1])  # folded once
-    model = copy.deepcopy(model)
+    examples, model = folded(model, examples), copy.deepcopy(model)
     banks = list(_numbered(kernels(model)))
-    levels = _levels([bank for _, bank in banks], _symbols(model, columns))
+    levels = _levels([bank for _, bank in banks], _symbols(model, model.columns(examples)))
     as_is = predict.example_logits(model, examples, batch_size=batch_size).astype(np.float64)
     known: dict[tuple[int, int], tuple[float, ...]] = {}
     rows = {}
@@ -646,7 +648,7 @@ def write(
         io.write_tsv(table, path, list(table.columns))
     io.write_meme(found.motifs, files[3])
     figure = plot.logos(_drawn(whole, found.motifs, similar, logos))
-    files += plot.save_all(figure, folder / "logos")
+    files += plot.save_all(figure, folder, "logos", plot.FORMATS)
     files.append(folder / "run.json")
     report = {"summary": runs.known(summary.to_dict("records"))}
     runs.write_json(files[-1], (settings or {}) | report | runs.environment())

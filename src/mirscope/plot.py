@@ -935,9 +935,9 @@ def save(drawing: Figure | Axes, path: str | Path) -> None:
         _draw(drawing, partial, kind)
 
 
-def save_all(drawing: Figure | Axes, stem: Path) -> list[Path]:
-    """Write a figure as `stem.png`, `.svg` and `.pdf`, see `save`; gives the files."""
-    files = [stem.with_name(f"{stem.name}.{kind}") for kind in FORMATS]
+def save_all(drawing: Figure | Axes, folder: Path, name: str, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write a figure as `name.png` and so on, see `save`; gives the files."""
+    files = [folder / f"{name}.{kind}" for kind in formats]
     for path in files:
         save(drawing, path)
     return files

@@ -862,9 +862,7 @@ def _draw(parts: Sequence[Path], targets: list[str], transcripts: Transcripts, f
     files = []
     for target in targets:
         ax = plot.sites(rows, target_id=target, length=lengths[target])
-        for kind in ("svg", "png"):
-            files.append(folder / f"{re.sub('[^A-Za-z0-9._-]', '_', target)}.{kind}")
-            plot.save(ax, files[-1])
+        files += plot.save_all(ax, folder, re.sub("[^A-Za-z0-9._-]", "_", target), ("svg", "png"))
     return files
 
 

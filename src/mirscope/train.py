@@ -236,8 +236,7 @@ def run(
     models.save(model, folder / "model.safetensors")
     io.write_tsv([history], folder / "history.tsv", list(HISTORY))
     curve = plot.learning_curve(history, best_epoch=record["best_epoch"])[0]
-    for kind in ("png", "svg"):
-        plot.save(curve, folder / f"learning_curve.{kind}")
+    plot.save_all(curve, folder, "learning_curve")
     runs.write_json(
         folder / "run.json",
         record

@@ -39,6 +39,9 @@ ModelName = Annotated[
     str,
     typer.Option("--model", "-m", metavar="NAME|FILE", help="Weights: a name of `mirscope models list`, or a file."),
 ]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
+]
 FpPerKb = Annotated[
     float | None,
     typer.Option(
@@ -113,11 +116,18 @@ def begin(quiet: bool, threads: int | None = None) -> None:
 
 def load(name: str, *, hairpins: bool = False) -> Model:
     """The weights of a name or file for miRNAs and targets (or for hairpins), on the GPU when there is one."""
+    from mirscope import models
+
+    model = load_any(name)
+    models.expect(model, models.HAIRPIN if hairpins else models.PAIR)
+    return model
+
+
+def load_any(name: str) -> Model:
+    """The weights of a name or file, whatever they read, on the GPU when there is one."""
     from mirscope import models, predict
 
-    model = models.load(name)
-    models.expect(model, models.HAIRPIN if hairpins else models.PAIR)
-    return model.to(predict.device())
+    return models.load(name).to(predict.device())
 
 
 def names_of(given: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mirscope.cli.common import CORES, RUN, Debug, Quiet, Threads, app, bar, begin, typed
+from mirscope.cli.common import CORES, RUN, Debug, ModelArgument, Quiet, Threads, app, bar, begin, load_any, typed
 from mirscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ Measure = Literal["logit", "score"]
 
 @app.command()
 def explain(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
-    ],
+    model: ModelArgument,
     examples: Annotated[
         str | None,
         typer.Argument(
@@ -88,9 +86,9 @@ def explain(
       mirscope explain hairpin --hairpin GGGAGGCUCUGAAAACAGAGCCUCCC --refold -o stem
     """
     begin(quiet, threads)
-    from mirscope import explanations, interpret, models, plot, predict
+    from mirscope import explanations, interpret, models, plot
 
-    network = models.load(model).to(predict.device())
+    network = load_any(model)
     table = _examples(network, examples, mirna=mirna, target=target, hairpin=hairpin)
     one = len(table) == 1
     if refold and network.inputs == models.PAIR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -288,11 +289,8 @@ def compare(
         )
     record = {"model": network.name, "threshold": threshold, "fp_per_kb": rate, "min_fold": min_fold}
     record |= {"isoforms": isoforms if of_genes else None}
-    given_files = {"reference": Path(reference), "isomir": Path(isomir), "transcripts": transcripts}
-    if of_genes:
-        given_files["genes"] = Path(str(genes or gtf))
-    inputs = _inputs({name: path if path.is_file() else None for name, path in given_files.items()})
-    files = library.write(found, output, plots=plot, settings=record | {"inputs": inputs})
+    named = {"reference": Path(reference), "isomir": Path(isomir), "transcripts": transcripts, "genes": genes or gtf}
+    files = library.write(found, output, plots=plot, settings=record | {"inputs": _inputs(named)})
     counts = found.sites["change"].value_counts()
     told = ", ".join(f"{counts.get(change, 0):,} {change}" for change in library.CHANGES)
     log = logging.getLogger("mirscope")
@@ -324,8 +322,9 @@ def _named(name: str, records: list[Record] | str, path: str) -> list[Record]:
     raise InputError(f"neither a file, nor a sequence, nor a miRNA of {path} ({known} ...)", path=name)
 
 
-def _inputs(files: dict[str, Path | None]) -> dict[str, dict[str, str]]:
-    """Path and checksum of each file that was given."""
+def _inputs(given: Mapping[str, Path | None]) -> dict[str, dict[str, str]]:
+    """Path and checksum of each file that was given; what is no file, such as a pipe, cannot be read once more."""
     from mirscope import runs
 
-    return {name: {"path": str(path), "sha256": runs.checksum(path)} for name, path in files.items() if path}
+    files = {name: path for name, path in given.items() if path and path.is_file()}
+    return {name: {"path": str(path), "sha256": runs.checksum(path)} for name, path in files.items()}

@@ -9,12 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mirscope.cli.common import CORES, Debug, Quiet, Threads, app, bar, begin, load
+from mirscope.cli.common import CORES, Debug, ModelArgument, Quiet, Threads, app, bar, begin, load, load_any
 from mirscope.errors import UsageError
 
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
-]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for tables and pictures.")]
 K = Annotated[int, typer.Option("-k", min=1, help="nt masked at a time.")]
 RandomState = Annotated[int, typer.Option(help="Of shuffles, halves and bootstrap.")]
@@ -69,18 +66,18 @@ def motifs(
       mirscope motifs weights.safetensors --database my_motifs.meme --database seeds -o kernels
     """
     begin(quiet, threads)
-    from mirscope import datasets, io, models, predict
+    from mirscope import datasets, io, models
     from mirscope import motifs as library
 
     io.expect_folder(output)
-    network = models.load(model).to(predict.device())
+    network = load_any(model)
     n_kernels = sum(len(bank.weight) for bank in library.kernels(network))
     names = database or (["rbp", library.SEEDS] if network.inputs == models.PAIR else ["rbp"])
     if mirnas and library.SEEDS not in names:
         raise UsageError("--mirnas are those of the seeds, which are not compared with; add --database seeds")
     queries = io.read_fasta(mirnas) if mirnas else None
     known = {name: library.database(name, queries) for name in names}
-    table = datasets.load(examples) if examples else None
+    table = library.folded(network, datasets.load(examples)) if examples else None
     found, effects = library.motifs(network, table, share=share), None
     log = logging.getLogger("mirscope")
     if table is not None:

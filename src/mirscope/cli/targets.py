@@ -20,6 +20,7 @@ from mirscope.cli.common import (
     Genes,
     Gtf,
     Isoforms,
+    ModelArgument,
     ModelName,
     NumberDuplicates,
     Prevalence,
@@ -34,6 +35,7 @@ from mirscope.cli.common import (
     expect_place,
     genes_of,
     load,
+    load_any,
     names_of,
     read_mirnas,
     spooled,
@@ -272,9 +274,7 @@ def heatmap(
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Weights: a name of `mirscope models list`, or a file.")
-    ],
+    model: ModelArgument,
     data: Annotated[
         str,
         typer.Argument(
@@ -329,12 +329,12 @@ def evaluate(
       mirscope evaluate dnnpremir_cnn dnnpremir_human_balanced:test --against dnnpremir_rnn
     """
     begin(quiet, threads)
-    from mirscope import datasets, evaluation_report, models, predict
+    from mirscope import datasets, evaluation_report, models
     from mirscope import evaluate as library
 
     expect_place(report)
     given = [model, *(against or [])]
-    networks = {name: models.load(each).to(predict.device()) for name, each in zip(names_of(given), given, strict=True)}
+    networks = {name: load_any(each) for name, each in zip(names_of(given), given, strict=True)}
     name, network = next(iter(networks.items()))
     pairs, whole = _pairs(data)
     hairpins = "hairpin_seq" in pairs
